@@ -1,0 +1,40 @@
+//! `gateway.toml`, from text to a [`Config`] that cannot be wrong.
+//!
+//! [`source`] keeps the text and its line numbers, [`reader`] walks it and collects every
+//! [`Problem`], one file under [`section`] per table turns what it finds into checked values, and
+//! [`load`] puts them together. Everyone else takes a section by reference and never parses again.
+
+pub mod section;
+
+pub use section::{
+    limits::LimitsConfig,
+    log::{AccessLog, LogConfig, LogFormat},
+    login::LoginConfig,
+    route::{
+        Access, HeaderTemplate, HostPattern, RouteConfig, RouteTimeouts, RulePart, Template, TemplatePart,
+        UpstreamUrl,
+    },
+    server::{PublicUrl, ServerConfig, TlsConfig, TlsVersion},
+    session::SessionConfig,
+    token::{SigningConfig, TokenConfig},
+    users::{Argon2Cost, UsersConfig},
+};
+
+/// The whole configuration, checked. Relative paths in it have been resolved against the file's folder.
+#[derive(Debug)]
+pub struct Config {
+    /// `[server]`, with `[server.tls]` and `[server.limits]`.
+    pub server: ServerConfig,
+    /// `[session]`.
+    pub session: SessionConfig,
+    /// `[token]`.
+    pub token: TokenConfig,
+    /// `[users]`, with `[users.password]`.
+    pub users: UsersConfig,
+    /// `[login]`.
+    pub login: LoginConfig,
+    /// `[log]`.
+    pub log: LogConfig,
+    /// Every `[[route]]`, in the order of the file; no two of them claim the same requests.
+    pub routes: Vec<RouteConfig>,
+}

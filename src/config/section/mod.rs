@@ -1,0 +1,10 @@
+//! One file per table of `gateway.toml`: the checked type, its defaults with their reasons, and how it is read.
+
+pub mod limits;
+pub mod log;
+pub mod login;
+pub mod route;
+pub mod server;
+pub mod session;
+pub mod token;
+pub mod users;

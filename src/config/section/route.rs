@@ -1,0 +1,121 @@
+//! `[[route]]`: which requests go where, and who may send them.
+
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+
+/// One `[[route]]`, checked.
+#[derive(Debug, Clone)]
+pub struct RouteConfig {
+    /// Labels logs and metrics; unique.
+    pub name: String,
+    /// The hosts it answers; empty means every host.
+    pub hosts: Vec<HostPattern>,
+    /// The path prefix as decoded segments; `/` has none.
+    pub path: Vec<Vec<u8>>,
+    /// Which methods it answers; `None` means all.
+    pub methods: Option<Vec<Method>>,
+    /// Who may pass.
+    pub access: Access,
+    /// Where it goes.
+    pub upstream: UpstreamUrl,
+    /// How long each stage may take.
+    pub timeout: RouteTimeouts,
+    /// Headers set on the way up.
+    pub headers: Vec<HeaderTemplate>,
+    /// Whether the route's own path is cut off on the way up.
+    pub strip_prefix: bool,
+    /// A request's body, in bytes; `None` means the limit of `[server.limits]`.
+    pub max_body: Option<u64>,
+    /// The line of `gateway.toml` it begins on, counted from 1.
+    pub line: usize,
+}
+
+/// A host a route answers, in lower case and without a trailing dot.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// `wiki.example.com`, or an IP address in the form of an authority (`[::1]`).
+    Exact(String),
+    /// `*.example.com`, kept as `.example.com`: any number of labels before it, at least one.
+    Wildcard(String),
+}
+
+/// Who may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody; nobody is looked at.
+    Public,
+    /// Anybody; a known identity goes up.
+    Optional,
+    /// Whoever is signed in and meets every part of the rule; an empty rule is "authenticated".
+    Rule(Vec<RulePart>),
+}
+
+/// One condition of a rule. All of a rule's conditions must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RulePart {
+    /// Has at least one of these roles.
+    Roles(Vec<String>),
+    /// Is one of these users.
+    Users(Vec<String>),
+}
+
+/// An upstream's address: `http://host[:port]`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UpstreamUrl {
+    /// A name or an address; an IPv6 address without its brackets.
+    pub host: String,
+    /// The port, 80 where none is written.
+    pub port: u16,
+}
+
+impl std::fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "http://[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "http://{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// How long each stage of forwarding may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouteTimeouts {
+    /// Name look-up and TCP handshake.
+    pub connect: Duration,
+    /// From the request's head sent to the answer's head received.
+    pub response: Duration,
+    /// Between two pieces of a body or of an upgraded connection; `None` means no limit.
+    pub idle: Option<Duration>,
+}
+
+/// A header set on the way up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderTemplate {
+    /// Its name; every spelling of it is taken out of the request first.
+    pub name: HeaderName,
+    /// Its value.
+    pub value: Template,
+}
+
+/// A header value with placeholders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(pub Vec<TemplatePart>);
+
+/// A piece of a [`Template`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplatePart {
+    /// Text as it stands.
+    Literal(String),
+    /// `{username}`.
+    Username,
+    /// `{email}`.
+    Email,
+    /// `{name}`.
+    Name,
+    /// `{roles}`, comma-separated.
+    Roles,
+    /// `{session}`: the session's public handle; empty for a token.
+    Session,
+}

@@ -1,0 +1,133 @@
+//! Who a request comes from. Plain data: how it was established is `authenticate`'s business.
+
+use std::{fmt, sync::Arc};
+
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+
+/// The longest user name that is accepted anywhere, in bytes. Directories in the wild stop at 256.
+pub const MAX_USER_NAME_BYTES: usize = 256;
+
+/// A user's unique name: 1 to 256 bytes, no control characters, no white space around it.
+///
+/// What holds here makes it safe in a header, a log line and a file; it is still escaped in HTML.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserName(Arc<str>);
+
+impl UserName {
+    /// Takes a name as it was typed.
+    ///
+    /// # Errors
+    /// Says which rule the name breaks.
+    pub fn parse(name: &str) -> Result<Self, InvalidUserName> {
+        if name.is_empty() {
+            return Err(InvalidUserName::Empty);
+        }
+        if name.len() > MAX_USER_NAME_BYTES {
+            return Err(InvalidUserName::TooLong);
+        }
+        if name.trim() != name {
+            return Err(InvalidUserName::SurroundingSpace);
+        }
+        if name.chars().any(is_unprintable) {
+            return Err(InvalidUserName::ControlCharacter);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for UserName {
+    type Error = InvalidUserName;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::parse(&name)
+    }
+}
+
+impl From<UserName> for String {
+    fn from(name: UserName) -> Self {
+        name.0.as_ref().to_owned()
+    }
+}
+
+/// Control characters, and the invisible ones that make two names look alike or end a line in a viewer.
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Why a string is no user name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUserName {
+    /// Nothing was given.
+    #[error("a user name cannot be empty")]
+    Empty,
+    /// More than [`MAX_USER_NAME_BYTES`].
+    #[error("a user name cannot be longer than {MAX_USER_NAME_BYTES} bytes")]
+    TooLong,
+    /// White space before or after it.
+    #[error("a user name cannot begin or end with white space")]
+    SurroundingSpace,
+    /// A control or invisible character.
+    #[error("a user name cannot contain control or invisible characters")]
+    ControlCharacter,
+}
+
+/// A signed-in person as rules, headers and logs see them. Shared by all of a session's requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The unique name.
+    pub username: UserName,
+    /// What to call them.
+    pub name: Option<String>,
+    /// Their e-mail address.
+    pub email: Option<String>,
+    /// What they may do, as routes name it.
+    pub roles: Vec<String>,
+}
+
+impl Identity {
+    /// The roles as one comma-separated list, in the order of the directory.
+    pub fn roles_joined(&self) -> String {
+        self.roles.join(",")
+    }
+}
+
+/// Text about a person as a header value: UTF-8 bytes as they are, or nothing when empty or unfit for a header.
+pub fn header_value(text: &str) -> Option<HeaderValue> {
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return None;
+    }
+    HeaderValue::from_bytes(text.as_bytes()).ok()
+}
+
+/// What proved who a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// The session cookie.
+    Session,
+    /// A signed token in `Authorization: Bearer` (RFC 6750, section 2.1).
+    Bearer,
+}
+
+impl Credential {
+    /// The word for it in logs and metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Bearer => "bearer",
+        }
+    }
+}

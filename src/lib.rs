@@ -1,0 +1,7 @@
+//! portcullis: a reverse-proxy authentication gateway.
+
+pub mod clock;
+pub mod config;
+pub mod identity;
+
+pub mod cli;

@@ -1,0 +1,2 @@
+//! The integration tests.
+#![allow(missing_docs)]
