@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod sample_app;
+
 use std::process::ExitCode;
 
 /// Runs the command that was typed.

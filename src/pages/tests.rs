@@ -131,7 +131,14 @@ fn the_policy_names_the_inlined_style_and_allows_nothing_inline() {
         assert!(policy.contains("frame-ancestors 'none'") && policy.starts_with("default-src 'none';"));
         assert_eq!(html.matches("<style").count(), 1);
         assert!(!html.contains(" style="), "an inline style would be blocked");
-        for handler in [" onclick=", " onload=", " onerror=", " onfocus=", " onsubmit=", " onchange="] {
+        for handler in [
+            " onclick=",
+            " onload=",
+            " onerror=",
+            " onfocus=",
+            " onsubmit=",
+            " onchange=",
+        ] {
             assert!(!html.contains(handler), "{handler} in\n{html}");
         }
     }
