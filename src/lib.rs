@@ -1,9 +1,23 @@
 //! portcullis: a reverse-proxy authentication gateway.
-
+pub mod authenticate;
+pub mod authorize;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod forward;
+pub mod gateway;
+pub mod handle;
+pub mod http;
 pub mod identity;
+pub mod observe;
 pub mod pages;
+pub mod portal;
+pub mod refusal;
+pub mod respond;
+pub mod route;
 pub mod sample_app;
-
-pub mod cli;
+pub mod server;
+pub mod session;
+pub mod token;
+pub mod upstream;
+pub mod users;

@@ -80,7 +80,7 @@ impl LoginMessage {
         match self {
             Self::WrongCredentials => StatusCode::UNAUTHORIZED,
             Self::FormExpired => StatusCode::FORBIDDEN,
-            Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::SignedOut => StatusCode::OK,
         }
@@ -129,8 +129,6 @@ impl fmt::Display for Wait {
 pub struct LogoutPage<'a> {
     /// Who is signed in, if anybody.
     pub username: Option<&'a str>,
-    /// The token that proves the form came from here.
-    pub csrf: &'a str,
     /// Where "Stay signed in" leads; anything but a path on this host becomes `/`.
     pub return_to: &'a str,
 }

@@ -1,10 +1,168 @@
-//! The command line.
+//! The command line: what was typed, which command it is, and the exit code.
+//!
+//! 0: fine. 1: it failed while running. 2: the configuration or the arguments are wrong.
 
-pub mod sample_app;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
-use std::process::ExitCode;
+use clap::{CommandFactory, Parser, Subcommand};
+
+mod check;
+mod demo;
+mod hash;
+mod init;
+mod sample_app;
+mod serve;
+mod user;
+
+use crate::config::Problem;
+
+/// A login in front of unmodified web apps.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    /// The configuration
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "gateway.toml"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the gateway (the default)
+    Serve,
+    /// Runs the gateway and a sample app behind it, with a user to sign in as
+    Demo,
+    /// Checks the configuration, the certificate, the keys and the user file without serving
+    Check,
+    /// Writes a commented gateway.toml, users.toml and a certificate for your own app
+    Init {
+        /// Where to
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Edits the user file
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Turns a password into its argon2id string
+    Hash(hash::HashArgs),
+    /// Runs the sample app alone
+    SampleApp(sample_app::SampleAppArgs),
+    /// Prints completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Why a command failed, by whose fault.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Problems of the configuration, each with its place.
+    Problems(Vec<Problem>),
+    /// Something else that has to be put right before it can run.
+    Setup(anyhow::Error),
+    /// It failed while running.
+    Running(anyhow::Error),
+    /// Everything was said already.
+    Said(u8),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Running(error)
+    }
+}
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output, the rest to standard error; clap knows which.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match cli.command.as_ref().unwrap_or(&Command::Serve) {
+        Command::Serve => {
+            drop(out);
+            serve::run(&cli.config)
+        }
+        Command::Demo => {
+            drop(out);
+            demo::run(&cli.config)
+        }
+        Command::Check => check::run(&cli.config, &mut out),
+        Command::Init { dir } => init::run(dir, &mut out),
+        Command::User(command) => user::run(command, &cli.config, &mut out),
+        Command::Hash(args) => hash::run(args, &cli.config, &mut out),
+        Command::SampleApp(args) => {
+            drop(out);
+            sample_app::run(args).map_err(Failure::Running)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "portcullis", &mut out);
+            Ok(())
+        }
+    }
+}
+
+/// Prints a failure to standard error, one chain of causes. A reader that closed its pipe has seen enough.
+fn report(failure: &Failure) -> ExitCode {
+    let mut err = io::stderr().lock();
+    // There is nowhere else to say that standard error is gone.
+    let _ = match failure {
+        Failure::Said(_) => Ok(()),
+        Failure::Problems(problems) => problems.iter().try_for_each(|problem| writeln!(err, "{problem}")),
+        Failure::Setup(error) | Failure::Running(error) if is_broken_pipe(error) => return ExitCode::SUCCESS,
+        Failure::Setup(error) | Failure::Running(error) => writeln!(err, "error: {error:#}"),
+    };
+    ExitCode::from(match failure {
+        Failure::Problems(_) | Failure::Setup(_) => 2,
+        Failure::Running(_) => 1,
+        Failure::Said(code) => *code,
+    })
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_serves() {
+        let cli = Cli::try_parse_from(["portcullis", "-c", "x.toml"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.config, PathBuf::from("x.toml"));
+    }
 }

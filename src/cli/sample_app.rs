@@ -15,17 +15,17 @@ use crate::sample_app;
 
 /// Runs the sample app, a small web app that shows what reaches it
 #[derive(Debug, Clone, clap::Args)]
-pub struct SampleAppArgs {
+pub(super) struct SampleAppArgs {
     /// Where it listens
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
-    pub listen: SocketAddr,
+    pub(super) listen: SocketAddr,
 }
 
 /// Serves the sample app until SIGINT or SIGTERM, on a runtime of its own.
 ///
 /// # Errors
 /// When the address cannot be listened on, or the system refuses a runtime or a signal handler.
-pub fn run(args: &SampleAppArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &SampleAppArgs) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -4,8 +4,17 @@
 //! [`Problem`], one file under [`section`] per table turns what it finds into checked values, and
 //! [`load`] puts them together. Everyone else takes a section by reference and never parses again.
 
+pub mod nearest;
+pub mod problem;
+pub mod reader;
 pub mod section;
+pub mod source;
+pub mod units;
 
+mod load;
+
+pub use load::{Loaded, load, load_str};
+pub use problem::{Problem, Severity};
 pub use section::{
     limits::LimitsConfig,
     log::{AccessLog, LogConfig, LogFormat},

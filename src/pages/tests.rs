@@ -46,7 +46,6 @@ fn pages_with(text: &str) -> Vec<Response<String>> {
     pages.push(
         LogoutPage {
             username: Some(text),
-            csrf: text,
             return_to: text,
         }
         .into_response(),
@@ -54,7 +53,6 @@ fn pages_with(text: &str) -> Vec<Response<String>> {
     pages.push(
         LogoutPage {
             username: None,
-            csrf: text,
             return_to: text,
         }
         .into_response(),
@@ -218,7 +216,7 @@ fn a_login_message_chooses_status_role_and_words() {
             LoginMessage::Busy {
                 retry_after_seconds: 1,
             },
-            429,
+            503,
             "alert",
             "try again in 1 second.",
         ),
@@ -226,7 +224,7 @@ fn a_login_message_chooses_status_role_and_words() {
             LoginMessage::Busy {
                 retry_after_seconds: 61,
             },
-            429,
+            503,
             "alert",
             "try again in 2 minutes.",
         ),
@@ -234,7 +232,7 @@ fn a_login_message_chooses_status_role_and_words() {
             LoginMessage::Busy {
                 retry_after_seconds: 3600,
             },
-            429,
+            503,
             "alert",
             "try again in 1 hour.",
         ),

@@ -1,2 +1,10 @@
-//! The integration tests.
-#![allow(missing_docs)]
+//! The integration tests: one binary, a module for each kind of promise.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod harness;

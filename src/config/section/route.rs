@@ -1,5 +1,8 @@
 //! `[[route]]`: which requests go where, and who may send them.
 
+mod parse;
+mod read;
+
 use std::time::Duration;
 
 use http::{HeaderName, Method};

@@ -1,6 +1,15 @@
 //! `[server]` and `[server.tls]`: where the gateway listens and how browsers reach it.
 
-use std::{fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use http::uri::Authority;
+
+use crate::config::reader::{Table, Value};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    time::Duration,
+};
 
 use super::limits::LimitsConfig;
 
@@ -56,6 +65,36 @@ impl PublicUrl {
         Self { secure, authority }
     }
 
+    /// From the configuration: `https://host[:port]`, nothing after it.
+    fn parse(text: &str) -> Result<Self, String> {
+        let bad = || format!("\"{text}\" is not of the form \"https://host\" or \"https://host:port\"");
+        let (secure, rest) = match text.split_once("://").ok_or_else(bad)? {
+            ("https", rest) => (true, rest),
+            ("http", rest) => (false, rest),
+            _ => return Err(bad()),
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let authority: Authority = rest.parse().map_err(|_| bad())?;
+        if rest.contains('@') || authority.host().is_empty() {
+            return Err(bad());
+        }
+        Ok(Self::new(secure, rest.to_ascii_lowercase()))
+    }
+
+    /// Where none is configured: the first address that is listened on, as a browser on this machine writes it.
+    fn of_address(secure: bool, address: SocketAddr) -> Self {
+        let host = match address.ip() {
+            ip if ip.is_loopback() || ip.is_unspecified() => "localhost".to_owned(),
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        let own_port = if secure { 443 } else { 80 };
+        match address.port() {
+            port if port == own_port => Self::new(secure, host),
+            port => Self::new(secure, format!("{host}:{port}")),
+        }
+    }
+
     /// Whether browsers speak TLS to us, or to whatever stands in front of us.
     pub fn is_secure(&self) -> bool {
         self.secure
@@ -75,5 +114,81 @@ impl PublicUrl {
 impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme(), self.authority)
+    }
+}
+
+impl ServerConfig {
+    /// Only this machine until somebody says otherwise.
+    const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
+    /// As long as systemd waits before it kills, less a little.
+    const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
+
+    pub(in crate::config) fn read(mut table: Table<'_, '_>) -> Self {
+        let listen: Vec<SocketAddr> = table
+            .take("listen")
+            .and_then(Value::one_or_many)
+            .map(|values| values.iter().filter_map(|value| value.parsed(address)).collect())
+            .unwrap_or_else(|| vec![Self::LISTEN]);
+        let tls = table
+            .take("tls")
+            .and_then(|value| TlsConfig::read(value.table("[server.tls]")?));
+        let first = listen.first().copied().unwrap_or(Self::LISTEN);
+        let public_url = table.take("public_url");
+        let public_url = match public_url
+            .as_ref()
+            .and_then(|value| value.parsed(PublicUrl::parse))
+        {
+            Some(url) => url,
+            None => PublicUrl::of_address(tls.is_some(), first),
+        };
+        let server = Self {
+            public_url,
+            workers: table
+                .take("workers")
+                .and_then(|value| value.integer(0..=1024))
+                .and_then(|number| NonZeroUsize::new(usize::try_from(number).ok()?))
+                .or_else(|| std::thread::available_parallelism().ok())
+                .unwrap_or(NonZeroUsize::MIN),
+            shutdown_grace: table
+                .take("shutdown_grace")
+                .and_then(|value| value.duration())
+                .unwrap_or(Self::SHUTDOWN_GRACE),
+            tls,
+            limits: LimitsConfig::read(table.table("limits", "[server.limits]")),
+            listen,
+        };
+        table.finish(&["trusted_proxies", "proxy_protocol", "redirect_http"]);
+        server
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if text.starts_with("unix:") {
+        return Err("listening on a unix socket is not built yet".to_owned());
+    }
+    text.parse().map_err(|_| {
+        format!("\"{text}\" is no address to listen on; write one such as \"0.0.0.0:8443\" or \"[::]:8443\"")
+    })
+}
+
+impl TlsConfig {
+    fn read(mut table: Table<'_, '_>) -> Option<Self> {
+        let cert = table.take("cert");
+        let key = table.take("key");
+        if cert.is_none() || key.is_none() {
+            let problem = table
+                .report()
+                .problem(table.span(), "[server.tls] needs both `cert` and `key`");
+            let hint = "name two PEM files, or leave [server.tls] out to speak plain HTTP";
+            table.report().add(problem.hint(hint));
+        }
+        let versions = [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
+        let min_version = table.take("min_version").and_then(|value| value.word(&versions));
+        table.finish(&["certificates", "client_ca", "acme"]);
+        Some(Self {
+            cert: cert?.path()?,
+            key: key?.path()?,
+            min_version: min_version.unwrap_or(TlsVersion::V1_2),
+        })
     }
 }

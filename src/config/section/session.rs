@@ -1,5 +1,6 @@
 //! `[session]`: the cookie and how long a sign-in lasts.
 
+use crate::config::{reader::Table, section::server::PublicUrl};
 use std::time::Duration;
 
 /// `[session]`, checked.
@@ -15,4 +16,79 @@ pub struct SessionConfig {
     pub remember_timeout: Option<Duration>,
     /// Sessions one user may have at once; the oldest goes. At least one.
     pub max_per_user: usize,
+}
+
+impl SessionConfig {
+    /// Long enough for a coffee, short enough for a screen left open.
+    const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+    /// A working day with its overtime.
+    const ABSOLUTE_TIMEOUT: Duration = Duration::from_secs(12 * 3600);
+    /// What people expect of "keep me signed in".
+    const REMEMBER_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
+    /// More devices than anybody has, fewer than a script that forgets its cookie makes.
+    const MAX_PER_USER: usize = 20;
+
+    pub(in crate::config) fn read(mut table: Table<'_, '_>, public_url: &PublicUrl) -> Self {
+        if let Some(store) = table.take("store") {
+            store.parsed(|text| match text {
+                "memory" => Ok(()),
+                _ => Err(format!(
+                    "the session store \"{text}\" is not built yet; this version has \"memory\""
+                )),
+            });
+        }
+        let cookie = table
+            .take("cookie")
+            .and_then(|value| value.parsed(|name| cookie_name(name, public_url)));
+        let idle = table.take("idle_timeout");
+        let idle_timeout = idle
+            .as_ref()
+            .and_then(super::super::reader::Value::positive_duration)
+            .unwrap_or(Self::IDLE_TIMEOUT);
+        let absolute_timeout = table
+            .take("absolute_timeout")
+            .and_then(|value| value.positive_duration())
+            .unwrap_or(Self::ABSOLUTE_TIMEOUT);
+        if let Some(idle) = idle.filter(|_| idle_timeout > absolute_timeout) {
+            idle.reject_with(
+                "`idle_timeout` is longer than `absolute_timeout`, so it would never end a session",
+                "make it the shorter of the two",
+            );
+        }
+        let remember = table.take("remember_timeout").and_then(|value| value.duration());
+        let remember = remember.unwrap_or(Self::REMEMBER_TIMEOUT);
+        let session = Self {
+            cookie: cookie.unwrap_or_else(|| match public_url.is_secure() {
+                true => "__Host-portcullis".to_owned(),
+                false => "portcullis".to_owned(),
+            }),
+            idle_timeout,
+            absolute_timeout,
+            remember_timeout: (!remember.is_zero()).then_some(remember),
+            max_per_user: table
+                .take("max_per_user")
+                .and_then(|value| value.integer(1..=100_000))
+                .and_then(|number| usize::try_from(number).ok())
+                .unwrap_or(Self::MAX_PER_USER),
+        };
+        table.finish(&["cookie_domain"]);
+        session
+    }
+}
+
+/// A cookie's name must be a token (RFC 6265, section 4.1.1), and the prefixes promise what only TLS can keep.
+fn cookie_name(name: &str, public_url: &PublicUrl) -> Result<String, String> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let prefix = name.to_ascii_lowercase();
+    if name.is_empty() || !name.bytes().all(token) {
+        Err(format!(
+            "\"{name}\" is no cookie name; letters, digits, \"-\" and \"_\" make one"
+        ))
+    } else if (prefix.starts_with("__host-") || prefix.starts_with("__secure-")) && !public_url.is_secure() {
+        Err(format!(
+            "browsers refuse a cookie called \"{name}\" over plain HTTP, which `public_url` says this is"
+        ))
+    } else {
+        Ok(name.to_owned())
+    }
 }

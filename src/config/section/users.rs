@@ -1,6 +1,7 @@
 //! `[users]` and `[users.password]`: where people come from and what hashing them may cost.
 
-use std::path::PathBuf;
+use crate::config::reader::Table;
+use std::path::{Path, PathBuf};
 
 /// `[users]`, checked.
 #[derive(Debug, Clone)]
@@ -32,5 +33,57 @@ impl Default for Argon2Cost {
             passes: 2,
             lanes: 1,
         }
+    }
+}
+
+impl UsersConfig {
+    /// Beside the configuration.
+    const FILE: &str = "users.toml";
+    /// Room for a dozen hashes at once at the default cost, out of a small machine's gigabyte.
+    const HASH_MEMORY: u64 = 256 * 1024 * 1024;
+    /// Less memory than this makes a stolen hash cheap to guess at.
+    const MIN_ARGON2_MEMORY: u64 = 8 * 1024 * 1024;
+
+    pub(in crate::config) fn read(mut table: Table<'_, '_>, folder: &Path) -> Self {
+        let file = table
+            .take("file")
+            .and_then(|value| value.path())
+            .unwrap_or_else(|| folder.join(Self::FILE));
+        let mut password = table.table("password", "[users.password]");
+        let hash_memory = password
+            .take("hash_memory")
+            .and_then(|value| value.size(Self::MIN_ARGON2_MEMORY..=1 << 40))
+            .unwrap_or(Self::HASH_MEMORY);
+        let argon2 = password
+            .take("argon2")
+            .and_then(|value| value.table("argon2"))
+            .map_or_else(Argon2Cost::default, |table| Argon2Cost::read(table, hash_memory));
+        password.finish(&["allow_weak_hashes"]);
+        table.finish(&["sql", "ldap"]);
+        Self {
+            file,
+            argon2,
+            hash_memory,
+        }
+    }
+}
+
+impl Argon2Cost {
+    fn read(mut table: Table<'_, '_>, hash_memory: u64) -> Self {
+        let usual = Self::default();
+        let small = |value: Option<u64>| value.and_then(|number| u32::try_from(number).ok());
+        let memory = table.take("memory").and_then(|value| {
+            let most = hash_memory.min(u64::from(u32::MAX) * 1024);
+            let memory = value.size(UsersConfig::MIN_ARGON2_MEMORY..=most)?;
+            u32::try_from(memory / 1024).ok()
+        });
+        let cost = Self {
+            memory_kib: memory.unwrap_or(usual.memory_kib),
+            passes: small(table.take("passes").and_then(|value| value.integer(1..=16)))
+                .unwrap_or(usual.passes),
+            lanes: small(table.take("lanes").and_then(|value| value.integer(1..=16))).unwrap_or(usual.lanes),
+        };
+        table.finish(&[]);
+        cost
     }
 }

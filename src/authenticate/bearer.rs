@@ -1,0 +1,95 @@
+//! A token in `Authorization: Bearer` (RFC 6750, section 2.1).
+
+use std::sync::Arc;
+
+use http::{HeaderMap, header};
+
+use super::{Authenticator, Caller, Proof};
+use crate::{
+    clock::Timestamp,
+    token::{self, TokenError},
+};
+
+/// The caller whom a valid token names; nobody where no bearer token was shown.
+///
+/// # Errors
+/// A bearer token was shown and is not valid. Another scheme is not ours to judge: the app may have a login
+/// of its own.
+pub(super) fn caller(
+    authenticator: &Authenticator,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Option<Caller>, TokenError> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let Some(token) = bearer_token(value.as_bytes())? else {
+        return Ok(None);
+    };
+    let claims = token::verify::verify(&authenticator.keys, &authenticator.token, token, now)?;
+    Ok(Some(Caller {
+        identity: Arc::new(claims.identity()),
+        proof: Proof::Bearer,
+    }))
+}
+
+/// The token of a header of the form `Bearer`, spaces, `b64token`; `None` for another scheme.
+///
+/// Anything else that begins like "bearer" is refused rather than repaired: what one program trims, another
+/// reads as part of the token.
+fn bearer_token(value: &[u8]) -> Result<Option<&str>, TokenError> {
+    let is_bearer = value
+        .get(..6)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"));
+    let scheme_ends = value
+        .get(6)
+        .is_none_or(|byte| !byte.is_ascii_alphanumeric() && !b"-_.+!".contains(byte));
+    if !is_bearer || !scheme_ends {
+        return Ok(None);
+    }
+    let token = value.get(6..).unwrap_or_default();
+    if !token.starts_with(b" ") {
+        return Err(TokenError::Grammar);
+    }
+    let token = std::str::from_utf8(token)
+        .map_err(|_| TokenError::Grammar)?
+        .trim_start_matches(' ');
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if token.is_empty() || !token.bytes().all(allowed) {
+        return Err(TokenError::Grammar);
+    }
+    Ok(Some(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_of_rfc_6750_has_one_reading() {
+        for (value, token) in [
+            ("Bearer abc", Ok(Some("abc"))),
+            ("bearer abc", Ok(Some("abc"))),
+            ("BEARER abc", Ok(Some("abc"))),
+            ("Bearer  abc", Ok(Some("abc"))),
+            ("Basic abc", Ok(None)),
+            ("Bearers abc", Ok(None)),
+            ("Negotiate abc", Ok(None)),
+            ("abc", Ok(None)),
+            ("", Ok(None)),
+            ("Bearer", Err(())),
+            ("Bearer ", Err(())),
+            ("Bearer\tabc", Err(())),
+            ("Bearer \tabc", Err(())),
+            ("Bearer abc ", Err(())),
+            ("Bearer abc, Basic x", Err(())),
+            ("Bearer abc def", Err(())),
+            ("Bearer: abc", Err(())),
+            ("Bearer=abc", Err(())),
+            ("Bearer \u{e9}", Err(())),
+        ] {
+            assert_eq!(bearer_token(value.as_bytes()).map_err(drop), token, "{value:?}");
+        }
+        assert!(matches!(bearer_token(b"Bearer \xff"), Err(TokenError::Grammar)));
+    }
+}

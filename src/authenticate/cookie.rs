@@ -1,0 +1,30 @@
+//! The session cookie.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::{Authenticator, Caller, Proof};
+use crate::{
+    clock::Timestamp,
+    http::cookies::{self, Presented},
+    session::id::SessionKey,
+};
+
+/// The caller whose live session the cookie names. A cookie that occurs twice names nobody: an attacker who
+/// can plant one beside the real one must not choose which of them counts.
+pub(super) async fn caller(
+    authenticator: &Authenticator,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Option<Caller> {
+    let Presented::One(value) = cookies::find(headers, &authenticator.cookie) else {
+        return None;
+    };
+    let key = SessionKey::of_cookie(value)?;
+    let session = authenticator.sessions.find(&key, now).await?;
+    Some(Caller {
+        identity: Arc::clone(session.identity()),
+        proof: Proof::Session { key, session },
+    })
+}

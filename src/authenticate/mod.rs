@@ -1,0 +1,103 @@
+//! Who a request comes from: the session cookie first, then a bearer token.
+//!
+//! Everything here fails closed. A credential that is malformed, ambiguous, expired, unknown or not
+//! checkable yields no identity; it never yields an error that a caller could mistake for "let it pass".
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use crate::{
+    clock::Timestamp,
+    config::TokenConfig,
+    identity::{Credential, Identity},
+    session::{Session, SessionStore, id::SessionKey},
+    token::{KeyRing, TokenError},
+};
+
+mod bearer;
+mod cookie;
+
+/// What credentials are checked against.
+#[derive(Debug)]
+pub struct Authenticator {
+    /// The sessions.
+    pub sessions: SessionStore,
+    /// The session cookie's name.
+    pub cookie: String,
+    /// The keys of our tokens.
+    pub keys: KeyRing,
+    /// What our tokens must say.
+    pub token: TokenConfig,
+}
+
+/// A person whose credential is valid.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Who it is.
+    pub identity: Arc<Identity>,
+    /// What proved it.
+    pub proof: Proof,
+}
+
+/// The credential that signed a request in.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// The session cookie.
+    Session {
+        /// The session's place in the store.
+        key: SessionKey,
+        /// The session.
+        session: Arc<Session>,
+    },
+    /// A bearer token.
+    Bearer,
+}
+
+impl Caller {
+    /// The kind of credential.
+    pub fn credential(&self) -> Credential {
+        match self.proof {
+            Proof::Session { .. } => Credential::Session,
+            Proof::Bearer => Credential::Bearer,
+        }
+    }
+
+    /// Renews the idle limit of the session, if there is one: called when the request has passed its rule.
+    pub fn renew(&self, now: Timestamp) {
+        if let Proof::Session { session, .. } = &self.proof {
+            session.renew(now);
+        }
+    }
+}
+
+/// What was found out about a request.
+#[derive(Debug, Default)]
+pub struct Authentication {
+    /// Who it comes from, if a credential was valid.
+    pub caller: Option<Caller>,
+    /// Why a bearer token was not accepted, if one was shown.
+    pub bad_token: Option<TokenError>,
+}
+
+impl Authenticator {
+    /// Looks at a request's credentials. Renews nothing: only a request that passes its rule does.
+    pub async fn authenticate(&self, headers: &HeaderMap, now: Timestamp) -> Authentication {
+        if let Some(caller) = cookie::caller(self, headers, now).await {
+            return Authentication {
+                caller: Some(caller),
+                bad_token: None,
+            };
+        }
+        match bearer::caller(self, headers, now) {
+            Ok(caller) => Authentication {
+                caller,
+                bad_token: None,
+            },
+            Err(bad_token) => Authentication {
+                caller: None,
+                bad_token: Some(bad_token),
+            },
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Putting a configuration together, or saying everything that is wrong with it.
+
+use std::{fs, path::Path};
+
+use toml::de::DeTable;
+
+use super::{
+    Config, LogConfig, LoginConfig, Problem, RouteConfig, ServerConfig, SessionConfig, Severity, TokenConfig,
+    UsersConfig,
+    reader::{Environment, Report, Table},
+    source::Source,
+};
+
+/// A configuration, and what somebody should know about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Legal but risky things.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+/// Every problem of the file, the errors and the warnings, in its order.
+pub fn load(file: &Path) -> Result<Loaded, Vec<Problem>> {
+    let text = fs::read(file).map_err(|error| {
+        let problem = Problem::of_file(file, format!("cannot read the configuration: {error}"));
+        vec![problem.hint("name one with --config FILE, or write one with `portcullis init`")]
+    })?;
+    let text = String::from_utf8(text).map_err(|_| {
+        vec![Problem::of_file(file, "the configuration is not UTF-8").hint("save it as UTF-8")]
+    })?;
+    load_str(text, file, &|name| std::env::var(name).ok())
+}
+
+/// Checks a text as the contents of `file`, which need not exist; relative paths start at its folder.
+///
+/// # Errors
+/// Every problem of the text, the errors and the warnings, in its order.
+pub fn load_str(text: String, file: &Path, environment: Environment<'_>) -> Result<Loaded, Vec<Problem>> {
+    let source = Source {
+        file: file.to_owned(),
+        text,
+    };
+    let report = Report::new(&source, environment);
+    let (document, errors) = DeTable::parse_recoverable(&source.text);
+    for error in &errors {
+        let span = error.span().unwrap_or(0..0);
+        report.add(report.problem(&span, error.message().replace('\n', ", ")));
+    }
+    // What the parser made of broken syntax would only give rise to confusing follow-ups.
+    if !errors.is_empty() {
+        return Err(report.into_problems());
+    }
+    let config = read(&report, document.into_inner(), file);
+    let problems = report.into_problems();
+    match problems.iter().any(|problem| problem.severity == Severity::Error) {
+        true => Err(problems),
+        false => Ok(Loaded {
+            config,
+            warnings: problems,
+        }),
+    }
+}
+
+/// The whole document. Where a value is wrong, a default takes its place until everything has been read.
+fn read(report: &Report<'_>, document: DeTable<'_>, file: &Path) -> Config {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let mut root = Table::new(report, "gateway.toml", 0..0, document);
+    let server = ServerConfig::read(root.table("server", "[server]"));
+    let config = Config {
+        session: SessionConfig::read(root.table("session", "[session]"), &server.public_url),
+        token: TokenConfig::read(root.table("token", "[token]"), &server.public_url, folder),
+        users: UsersConfig::read(root.table("users", "[users]"), folder),
+        login: LoginConfig::read(root.table("login", "[login]")),
+        log: LogConfig::read(root.table("log", "[log]")),
+        routes: RouteConfig::read_all(report, root.take("route"), &(0..0)),
+        server,
+    };
+    root.finish(&["admin", "telemetry"]);
+    let open = config
+        .server
+        .listen
+        .iter()
+        .find(|address| !address.ip().is_loopback());
+    if let (Some(address), None, false) = (open, &config.server.tls, config.server.public_url.is_secure()) {
+        let message =
+            format!("passwords and cookies travel over plain HTTP to {address}, where others can read them");
+        let problem = Problem::of_file(file, message);
+        report.add(
+            problem
+                .hint("add [server.tls], or set public_url to https:// where TLS ends in front")
+                .warning(),
+        );
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests;

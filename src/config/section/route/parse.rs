@@ -1,0 +1,218 @@
+//! How a route's values are written.
+
+use http::{HeaderName, Method, Uri, uri::Authority};
+
+use super::{HostPattern, Template, TemplatePart, UpstreamUrl};
+use crate::config::nearest::nearest;
+
+/// A host: `wiki.example.com` or `*.example.com`.
+pub(super) fn host(text: &str) -> Result<HostPattern, String> {
+    let bad = |why: &str| format!("\"{text}\" is no host: {why}");
+    let lower = text.to_ascii_lowercase();
+    let (wildcard, name) = match lower.strip_prefix("*.") {
+        Some(rest) => (true, rest),
+        None => (false, lower.as_str()),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.contains('*') {
+        return Err(bad(
+            "a wildcard is the whole first label, as in \"*.example.com\"",
+        ));
+    }
+    if !wildcard && name.starts_with('[') {
+        let authority: Authority = name
+            .parse()
+            .map_err(|_| bad("write an IPv6 address as \"[::1]\""))?;
+        return match authority.port() {
+            None => Ok(HostPattern::Exact(name.to_owned())),
+            Some(_) => Err(bad("a route answers a host on every port; leave the port out")),
+        };
+    }
+    if name.contains(':') {
+        return Err(bad("a route answers a host on every port; leave the port out"));
+    }
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    if name.len() > 253 || !name.split('.').all(label) {
+        return Err(bad(
+            "letters, digits and \"-\", in labels with dots between them, make one",
+        ));
+    }
+    Ok(match wildcard {
+        true => HostPattern::Wildcard(format!(".{name}")),
+        false => HostPattern::Exact(name.to_owned()),
+    })
+}
+
+/// A path prefix, as decoded segments.
+pub(super) fn path(text: &str) -> Result<Vec<Vec<u8>>, String> {
+    let bad = |why: &str| Err(format!("\"{text}\" is no path of a route: {why}"));
+    let Some(rest) = text.strip_prefix('/') else {
+        return bad("it must begin with \"/\"");
+    };
+    if let Some(c) = text
+        .chars()
+        .find(|c| matches!(c, '?' | '#' | '\\' | ';' | '*') || c.is_control())
+    {
+        return bad(&format!("it cannot contain \"{}\"", c.escape_default()));
+    }
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut segments = Vec::new();
+    for segment in rest.split('/') {
+        let decoded: Vec<u8> = percent_encoding::percent_decode_str(segment).collect();
+        if segment.is_empty() {
+            return bad("it has an empty segment (\"//\")");
+        }
+        if matches!(decoded.as_slice(), b"." | b"..") {
+            return bad("it has a dot segment");
+        }
+        if decoded
+            .iter()
+            .any(|byte| matches!(byte, b'/' | b'\\' | b';' | 0..=0x1f | 0x7f))
+        {
+            return bad("it has an encoded slash, backslash, semicolon or control character");
+        }
+        segments.push(decoded);
+    }
+    if segments.first().is_some_and(|first| first == b".auth") {
+        return bad("addresses under /.auth are the gateway's own");
+    }
+    Ok(segments)
+}
+
+/// A method that a route may answer.
+pub(super) fn method(text: &str) -> Result<Method, String> {
+    let upper = text.to_ascii_uppercase();
+    let method: Method = text
+        .parse()
+        .map_err(|_| format!("\"{text}\" is no HTTP method"))?;
+    if matches!(method, Method::CONNECT | Method::TRACE) {
+        return Err(format!("{method} is never forwarded"));
+    }
+    let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+    if upper != text && known.contains(&upper.as_str()) {
+        return Err(format!(
+            "methods are case-sensitive: write \"{upper}\" for \"{text}\""
+        ));
+    }
+    Ok(method)
+}
+
+/// An upstream: `http://host[:port]`.
+pub(super) fn upstream(text: &str) -> Result<UpstreamUrl, String> {
+    let bad = |why: &str| format!("\"{text}\" is no upstream: {why}");
+    for later in ["https://", "h2c://", "unix:"] {
+        if text.starts_with(later) {
+            return Err(format!(
+                "upstreams that begin with \"{later}\" are not built yet; this version has \"http://\""
+            ));
+        }
+    }
+    if !text.starts_with("http://") {
+        return Err(bad("write its address, such as \"http://127.0.0.1:3000\""));
+    }
+    let uri: Uri = text.parse().map_err(|_| bad("it is no URL"))?;
+    let authority = uri.authority().ok_or_else(|| bad("it names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(bad("it cannot contain a user name or password"));
+    }
+    if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
+        return Err(bad(
+            "it cannot have a path; use `strip_prefix` to change the paths that go up",
+        ));
+    }
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() || (authority.port().is_some() && authority.port_u16().is_none_or(|port| port == 0)) {
+        return Err(bad("it needs a host, and a port between 1 and 65535"));
+    }
+    Ok(UpstreamUrl {
+        host: host.to_owned(),
+        port: authority.port_u16().unwrap_or(80),
+    })
+}
+
+/// The name of a header that a route may set.
+pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
+    let name: HeaderName = text
+        .parse()
+        .map_err(|_| format!("\"{text}\" is no header name"))?;
+    let ours = [
+        "connection",
+        "content-length",
+        "cookie",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-request-id",
+    ];
+    let family = ["proxy-", "x-forwarded-", "x-portcullis-"];
+    let spelled = name.as_str();
+    if ours.contains(&spelled) || family.iter().any(|prefix| spelled.starts_with(prefix)) {
+        return Err(format!(
+            "`{text}` is set by the gateway itself, or belongs to a single connection"
+        ));
+    }
+    Ok(name)
+}
+
+/// A header's value with placeholders; `{{` and `}}` stand for braces.
+pub(super) fn template(text: &str) -> Result<Template, String> {
+    const PLACEHOLDERS: [(&str, TemplatePart); 5] = [
+        ("username", TemplatePart::Username),
+        ("email", TemplatePart::Email),
+        ("name", TemplatePart::Name),
+        ("roles", TemplatePart::Roles),
+        ("session", TemplatePart::Session),
+    ];
+    if text.chars().any(char::is_control) {
+        return Err("a header's value cannot contain control characters".to_owned());
+    }
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (before, from) = rest.split_at(at);
+        literal.push_str(before);
+        if let Some(after) = from.strip_prefix("{{").or_else(|| from.strip_prefix("}}")) {
+            literal.push_str(from.get(..1).unwrap_or_default());
+            rest = after;
+            continue;
+        }
+        let inside = from.strip_prefix('{').and_then(|from| from.split_once('}'));
+        let Some((name, after)) = inside else {
+            return Err("a brace stands alone; write {{ or }} for a brace itself".to_owned());
+        };
+        if name == "id" || name.starts_with("claim:") {
+            return Err(format!("the placeholder {{{name}}} is not built yet"));
+        }
+        let Some((_, part)) = PLACEHOLDERS.iter().find(|(known, _)| *known == name) else {
+            let near = nearest(name, PLACEHOLDERS.iter().map(|(known, _)| *known));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean {{{near}}}?"));
+            return Err(format!("there is no placeholder {{{name}}}{near}"));
+        };
+        if !literal.is_empty() {
+            parts.push(TemplatePart::Literal(std::mem::take(&mut literal)));
+        }
+        parts.push(part.clone());
+        rest = after;
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        parts.push(TemplatePart::Literal(literal));
+    }
+    if parts.is_empty() {
+        return Err("a header's value cannot be empty".to_owned());
+    }
+    Ok(Template(parts))
+}

@@ -1,0 +1,149 @@
+//! WebSockets and other upgraded connections (RFC 9110, section 7.8): after the upstream's 101, bytes both ways.
+
+use std::{
+    cell::Cell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http::{HeaderValue, Request, Response, Version, header};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional},
+    time::{Instant, sleep_until},
+};
+
+use super::returning::Returning;
+use crate::{http::hygiene, refusal::Refusal, route::Route};
+
+/// A client's wish to speak another protocol on its connection.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    /// The `Upgrade` header.
+    pub(super) protocol: HeaderValue,
+}
+
+/// The upgrade that a request asks for and that is passed on. A server may ignore any (RFC 9110, section 7.8),
+/// and we do where the new protocol is HTTP again: requests inside it would go past every rule.
+pub(super) fn requested(request: &Request<Incoming>) -> Option<Upgrade> {
+    let headers = request.headers();
+    let asks = request.version() == Version::HTTP_11
+        && hygiene::tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
+    let protocol = headers.get(header::UPGRADE).filter(|_| asks)?;
+    let mut names = hygiene::tokens(headers, &header::UPGRADE);
+    let only_one = headers.get_all(header::UPGRADE).iter().nth(1).is_none();
+    (only_one && !names.any(is_http)).then(|| Upgrade {
+        protocol: protocol.clone(),
+    })
+}
+
+fn is_http(protocol: &str) -> bool {
+    let name = protocol
+        .split('/')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    matches!(name.as_str(), "h2c" | "h2" | "h3" | "http" | "https" | "tls")
+}
+
+/// Answers 101 and joins the two connections. `guard` lives as long as they are joined.
+pub(super) fn join(
+    client_side: Option<OnUpgrade>,
+    mut response: Response<Incoming>,
+    route: &Route,
+    guard: impl Sized + 'static,
+) -> Result<Response<Returning>, Refusal> {
+    let Some(client_side) = client_side else {
+        return Err(Refusal::UnaskedUpgrade);
+    };
+    let upstream_side = hyper::upgrade::on(&mut response);
+    let idle = route.idle_timeout();
+    tokio::task::spawn_local(async move {
+        let joined = async {
+            let (client, upstream) =
+                tokio::try_join!(client_side, upstream_side).map_err(io::Error::other)?;
+            tunnel(TokioIo::new(client), TokioIo::new(upstream), idle).await
+        };
+        if let Err(error) = joined.await {
+            tracing::debug!(%error, "an upgraded connection ended");
+        }
+        drop(guard);
+    });
+    let protocol = response.headers().get(header::UPGRADE).cloned();
+    hygiene::remove_hop_by_hop(response.headers_mut());
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    if let Some(protocol) = protocol {
+        response.headers_mut().insert(header::UPGRADE, protocol);
+    }
+    Ok(response.map(|_| Returning::empty()))
+}
+
+async fn tunnel(
+    mut client: impl AsyncRead + AsyncWrite + Unpin,
+    upstream: impl AsyncRead + AsyncWrite + Unpin,
+    idle: Option<Duration>,
+) -> io::Result<()> {
+    let last = Rc::new(Cell::new(Instant::now()));
+    let mut upstream = Watched {
+        inner: upstream,
+        last: Rc::clone(&last),
+    };
+    let copied = copy_bidirectional(&mut client, &mut upstream);
+    let Some(limit) = idle else {
+        return copied.await.map(drop);
+    };
+    let stalled = async {
+        // Every byte passes the upstream side, one way or the other, and moves `last` on.
+        while last.get().elapsed() < limit {
+            sleep_until(last.get() + limit).await;
+        }
+    };
+    tokio::select! {
+        result = copied => result.map(drop),
+        () = stalled => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// A stream that notes when bytes last passed it.
+struct Watched<S> {
+    inner: S,
+    last: Rc<Cell<Instant>>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        self.last.set(Instant::now());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.inner).poll_write(context, bytes))?;
+        self.last.set(Instant::now());
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,105 @@
+//! The gateway's parts, built from its configuration and shared by all workers.
+
+use std::{io, sync::Arc};
+
+use crate::{
+    authenticate::Authenticator,
+    clock::Clock,
+    config::{Config, LoginConfig, ServerConfig, SessionConfig},
+    http::{cookies::CookieStyle, hygiene::OwnHeaders},
+    observe::access::{AccessLogger, FlushOnDrop},
+    route::RouteTable,
+    session::{NoRandomness, SessionStore, form_token::FormKey},
+    token::{KeyError, KeyRing},
+    users::sign_in::{SignIn, SignInSetupError},
+};
+
+/// Everything a worker needs to answer requests.
+#[derive(Debug)]
+pub struct Gateway {
+    /// `[server]`.
+    pub server: ServerConfig,
+    /// `[session]`.
+    pub session: SessionConfig,
+    /// `[login]`.
+    pub login: LoginConfig,
+    /// Which requests go where.
+    pub routes: RouteTable,
+    /// Header names that only we may set.
+    pub own_headers: Arc<OwnHeaders>,
+    /// What credentials are checked against.
+    pub authenticator: Authenticator,
+    /// The one sign-in procedure.
+    pub sign_in: SignIn,
+    /// Signs the forms of people who are not signed in yet.
+    pub form_key: FormKey,
+    /// How our cookies are set.
+    pub cookies: CookieStyle,
+    /// The name of the cookie that belongs to [`Gateway::form_key`].
+    pub form_cookie: String,
+    /// Where access lines go.
+    pub access_log: AccessLogger,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// Why the gateway cannot start with this configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The signing keys.
+    #[error("the token keys cannot be used")]
+    Keys(#[from] KeyError),
+    /// The user directory.
+    #[error("the user directory cannot be used")]
+    Users(#[from] SignInSetupError),
+    /// The access log.
+    #[error("the access log cannot be opened")]
+    AccessLog(#[source] io::Error),
+    /// No random numbers.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+impl Gateway {
+    /// Builds every part. Opens files and makes the first signing key, but binds no port.
+    ///
+    /// The second value writes the access log out when it is dropped, so it must outlive the workers.
+    ///
+    /// # Errors
+    /// A part cannot be built; nothing was left half-made.
+    pub fn build(config: Config, clock: Clock) -> Result<(Self, FlushOnDrop), BuildError> {
+        let (access_log, flush) = AccessLogger::open(&config.log).map_err(BuildError::AccessLog)?;
+        let set_by_routes = config
+            .routes
+            .iter()
+            .flat_map(|route| &route.headers)
+            .map(|header| &header.name);
+        let gateway = Self {
+            routes: RouteTable::new(&config.routes, &config.server.limits),
+            own_headers: Arc::new(OwnHeaders::new(set_by_routes)),
+            authenticator: Authenticator {
+                sessions: SessionStore::new(&config.session),
+                cookie: config.session.cookie.clone(),
+                keys: KeyRing::open(&config.token.signing)?,
+                token: config.token,
+            },
+            sign_in: SignIn::open(&config.users)?,
+            form_key: FormKey::generate()?,
+            cookies: CookieStyle {
+                secure: config.server.public_url.is_secure(),
+            },
+            form_cookie: format!("{}-form", config.session.cookie),
+            server: config.server,
+            session: config.session,
+            login: config.login,
+            access_log,
+            clock,
+        };
+        Ok((gateway, flush))
+    }
+
+    /// Our cookies' names: no upstream sees them, none sets them.
+    pub fn own_cookies(&self) -> [&str; 2] {
+        [&self.authenticator.cookie, &self.form_cookie]
+    }
+}

@@ -1,0 +1,145 @@
+//! The way of a request, from its head to its answer.
+
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Instant};
+
+use http::{Method, Request, Response, header};
+use hyper::body::Incoming;
+
+use crate::{
+    authenticate::Authentication,
+    authorize::authorize,
+    config::Access,
+    forward::{Forwarding, forward},
+    gateway::Gateway,
+    http::{navigation, request_id::RequestIds, target::Target},
+    portal::{self, OwnAddress, Visit},
+    refusal::Refusal,
+    respond::{self, Asked},
+    upstream::Pool,
+};
+
+mod answer;
+
+pub use answer::{Answer, Story};
+
+/// One worker's part of the gateway: what is shared, and what is its own.
+#[derive(Debug)]
+pub struct Worker {
+    /// Shared by all workers.
+    pub gateway: Arc<Gateway>,
+    /// This worker's connections to upstreams.
+    pub pool: Rc<Pool>,
+    /// Names this worker's requests.
+    pub request_ids: RequestIds,
+}
+
+/// The connection a request came on.
+#[derive(Debug, Clone)]
+pub struct Peer<G> {
+    /// The client's address.
+    pub client: IpAddr,
+    /// Held for as long as the connection lasts, an upgraded one too.
+    pub guard: G,
+}
+
+/// Answers one request: [`pipeline`] decides, this times it, renders a refusal and sees that it is written down.
+pub async fn handle<G: Clone + 'static>(
+    worker: &Worker,
+    peer: Peer<G>,
+    request: Request<Incoming>,
+) -> Response<Answer> {
+    let gateway = &worker.gateway;
+    let mut story = Story {
+        time: gateway.clock.now(),
+        started: Instant::now(),
+        request_id: worker.request_ids.next(),
+        client: peer.client,
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        host: request.headers().get(header::HOST).cloned(),
+        route: None,
+        caller: None,
+        upstream_time: None,
+        refusal: None,
+    };
+    let wants_page = navigation::wants_page(request.method(), request.headers());
+    let answered = pipeline(worker, peer, request, &mut story).await;
+    let response = answered.unwrap_or_else(|refusal| {
+        story.refuse(&refusal);
+        let return_to = story.uri.path_and_query().map_or("/", |target| target.as_str());
+        let asked = Asked {
+            wants_page,
+            return_to,
+            request_id: story.request_id,
+        };
+        respond::refuse(&refusal, &asked).map(Answer::own)
+    });
+    answer::tell(response, story, gateway)
+}
+
+/// The story of a request, a line for each stage. Each stage may end it with a [`Refusal`]; their order is part of
+/// the gateway's security, and a test holds it.
+async fn pipeline<G: Clone + 'static>(
+    worker: &Worker,
+    peer: Peer<G>,
+    request: Request<Incoming>,
+    story: &mut Story,
+) -> Result<Response<Answer>, Refusal> {
+    let gateway = &worker.gateway;
+    let now = story.time;
+
+    // What has two readings is refused before anybody reads anything into it. hyper has refused bad framing.
+    let target = Target::of(request.uri(), request.version(), request.headers())?;
+    let authority = target.authority.map(str::to_owned);
+    let authorizations = request.headers().get_all(header::AUTHORIZATION).iter().count();
+    if authorizations > 1 {
+        return Err(Refusal::SeveralAuthorizations);
+    }
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::NeverForwarded(request.method().clone()));
+    }
+
+    // Our own addresses come before the routes, so that none can shadow them.
+    if let Some(address) = OwnAddress::of(target.path) {
+        let authority = authority.as_deref();
+        let visit = Visit {
+            client: peer.client,
+            request_id: story.request_id,
+            authority,
+            now,
+        };
+        return Ok(portal::answer(gateway, address, request, visit)
+            .await?
+            .map(Answer::own));
+    }
+
+    // The route is known before the credentials are: it says whether they are looked at at all.
+    let host = target.host.as_ref().map(super::http::target::Host::as_str);
+    let route = gateway.routes.find(host, target.path, request.method())?;
+    story.route = Some(Arc::clone(route));
+    let authentication = match route.access {
+        Access::Public => Authentication::default(),
+        Access::Optional | Access::Rule(_) => {
+            gateway.authenticator.authenticate(request.headers(), now).await
+        }
+    };
+    story.caller = authentication.caller.clone();
+
+    // Only from here on is there a permit, and only a request that has one renews a session and is forwarded.
+    let permit = authorize(route, authentication)?;
+    if let Some(caller) = permit.caller() {
+        caller.renew(now);
+    }
+    let context = Forwarding {
+        client: peer.client,
+        scheme: gateway.server.public_url.scheme(),
+        authority: authority.as_deref(),
+        request_id: story.request_id,
+        own_headers: &gateway.own_headers,
+        own_cookies: &gateway.own_cookies(),
+    };
+    let sent = Instant::now();
+    let answered = forward(&worker.pool, &permit, request, &context, peer.guard).await;
+    story.upstream_time = Some(sent.elapsed());
+    Ok(answered?.map(Answer::upstream))
+}

@@ -1,0 +1,206 @@
+//! What goes out, and what is written down about it once it has.
+
+use std::{
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, Uri};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::{
+    authenticate::Caller,
+    clock::Timestamp,
+    forward::{Returning, ReturningError},
+    gateway::Gateway,
+    http::request_id::RequestId,
+    observe::access::{AccessRecord, millis},
+    refusal::Refusal,
+    route::Route,
+};
+
+/// What is known about a request, gathered as it goes.
+#[derive(Debug)]
+pub struct Story {
+    /// When it came.
+    pub time: Timestamp,
+    /// The same, to measure by.
+    pub started: Instant,
+    /// Its name.
+    pub request_id: RequestId,
+    /// Who sent it.
+    pub client: IpAddr,
+    /// Its method.
+    pub method: Method,
+    /// Its target.
+    pub uri: Uri,
+    /// Its `Host` header.
+    pub host: Option<HeaderValue>,
+    /// Its route, once it is known.
+    pub route: Option<Arc<Route>>,
+    /// Who is signed in, once it is known.
+    pub caller: Option<Caller>,
+    /// How long the upstream took, once it has answered.
+    pub upstream_time: Option<Duration>,
+    /// Why it was refused, if it was.
+    pub refusal: Option<&'static str>,
+}
+
+impl Story {
+    /// Notes a refusal. What the client is not told goes to the log here.
+    pub(super) fn refuse(&mut self, refusal: &Refusal) {
+        self.refusal = Some(refusal.label());
+        let request_id = self.request_id.as_str();
+        let source = std::error::Error::source(refusal).map(ToString::to_string);
+        match refusal {
+            Refusal::UpstreamUnreachable(_)
+            | Refusal::UpstreamFailed(_)
+            | Refusal::UnaskedUpgrade
+            | Refusal::UpstreamTimeout(_)
+            | Refusal::Internal(_) => {
+                let upstream = self.route.as_ref().map(|route| route.upstream.to_string());
+                tracing::warn!(request_id, upstream, source, "{refusal}");
+            }
+            Refusal::NotSignedIn {
+                bad_token: Some(reason),
+            } => {
+                tracing::info!(request_id, client = %self.client, %reason, "a token was refused");
+            }
+            _ => tracing::debug!(request_id, client = %self.client, "{refusal}"),
+        }
+    }
+
+    fn record(self, status: u16, bytes: u64) -> AccessRecord {
+        let host = self.uri.authority().map(|host| host.as_str().to_owned());
+        let named = self
+            .host
+            .as_ref()
+            .map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
+        AccessRecord {
+            time: self.time,
+            request_id: self.request_id.to_string(),
+            client: self.client,
+            method: self.method.to_string(),
+            host: host.or(named).unwrap_or_default(),
+            path: self.uri.path().to_owned(),
+            status,
+            upstream: self
+                .upstream_time
+                .and(self.route.as_ref())
+                .map(|route| route.upstream.to_string()),
+            route: self.route.map(|route| route.name.to_string()),
+            credential: self
+                .caller
+                .as_ref()
+                .map_or("none", |caller| caller.credential().label()),
+            user: self.caller.map(|caller| caller.identity.username.to_string()),
+            refusal: self.refusal,
+            bytes,
+            ms: millis(self.started.elapsed()),
+            upstream_ms: self.upstream_time.map(millis),
+        }
+    }
+}
+
+/// The body of an answer: our own words, or an upstream's stream.
+#[derive(Debug)]
+pub struct Answer {
+    body: Content,
+    telling: Option<Telling>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Own(Option<Bytes>),
+    Upstream(Returning),
+}
+
+/// What is written down when the body ends, however it ends.
+#[derive(Debug)]
+struct Telling {
+    gateway: Arc<Gateway>,
+    story: Option<Box<Story>>,
+    status: u16,
+    bytes: u64,
+}
+
+/// Attaches a request's story to its answer.
+pub(super) fn tell(mut response: Response<Answer>, story: Story, gateway: &Arc<Gateway>) -> Response<Answer> {
+    if gateway.access_log.is_on() {
+        let status = response.status().as_u16();
+        let story = Some(Box::new(story));
+        response.body_mut().telling = Some(Telling {
+            gateway: Arc::clone(gateway),
+            story,
+            status,
+            bytes: 0,
+        });
+    }
+    response
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        if let Some(story) = self.story.take() {
+            self.gateway
+                .access_log
+                .write(&(*story).record(self.status, self.bytes));
+        }
+    }
+}
+
+impl Answer {
+    /// A body of our own.
+    pub(super) fn own(text: String) -> Self {
+        let body = (!text.is_empty()).then(|| Bytes::from(text));
+        Self {
+            body: Content::Own(body),
+            telling: None,
+        }
+    }
+
+    /// An upstream's body.
+    pub(super) fn upstream(body: Returning) -> Self {
+        Self {
+            body: Content::Upstream(body),
+            telling: None,
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = ReturningError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReturningError>>> {
+        let frame = match &mut self.body {
+            Content::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Content::Upstream(body) => Pin::new(body).poll_frame(context),
+        };
+        if let (Poll::Ready(Some(Ok(frame))), Some(telling)) = (&frame, &mut self.telling) {
+            telling.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.body {
+            Content::Own(text) => text.is_none(),
+            Content::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Content::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Content::Upstream(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Our own cookies: found in a request, taken out of it, set and cleared (RFC 6265).
+
+use std::time::Duration;
+
+use cookie::{Cookie, SameSite, time};
+use http::{HeaderMap, HeaderValue, header};
+
+/// What a request's `Cookie` headers say about one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presented<'a> {
+    /// The name does not occur.
+    Absent,
+    /// It occurs once, with this value.
+    One(&'a [u8]),
+    /// It occurs more than once. Which one is meant is anybody's guess, so none is.
+    Several,
+}
+
+/// Looks for a cookie by its exact name. Costs one pass over the header and no allocation.
+pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Presented<'a> {
+    let mut found = Presented::Absent;
+    for pair in pairs(headers) {
+        let (key, value) = split_pair(pair);
+        if key == name.as_bytes() {
+            match found {
+                Presented::Absent => found = Presented::One(value),
+                Presented::One(_) | Presented::Several => return Presented::Several,
+            }
+        }
+    }
+    found
+}
+
+/// Takes every cookie of these names out and leaves one `Cookie` header with the rest, or none.
+///
+/// HTTP/2 clients may send one header per cookie; upstreams of HTTP/1.1 must see them joined
+/// (RFC 9113, section 8.2.3).
+pub fn remove(headers: &mut HeaderMap, names: &[&str]) {
+    let ours = |pair: &[u8]| {
+        let (key, _) = split_pair(pair);
+        names.iter().any(|name| key == name.as_bytes())
+    };
+    let several = headers.get_all(header::COOKIE).iter().nth(1).is_some();
+    if !several && !pairs(headers).any(ours) {
+        return;
+    }
+    let mut rest = Vec::new();
+    for pair in pairs(headers).filter(|pair| !pair.is_empty() && !ours(pair)) {
+        if !rest.is_empty() {
+            rest.extend_from_slice(b"; ");
+        }
+        rest.extend_from_slice(pair);
+    }
+    headers.remove(header::COOKIE);
+    // Pieces of valid header values make a valid header value; were it otherwise, no cookie would go up.
+    if let (false, Ok(value)) = (rest.is_empty(), HeaderValue::from_bytes(&rest)) {
+        headers.insert(header::COOKIE, value);
+    }
+}
+
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b';'))
+        .map(<[u8]>::trim_ascii)
+}
+
+fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
+    match pair.iter().position(|&byte| byte == b'=') {
+        Some(at) => {
+            let (key, value) = pair.split_at(at);
+            (
+                key.trim_ascii_end(),
+                value.get(1..).unwrap_or_default().trim_ascii_start(),
+            )
+        }
+        None => (b"", pair),
+    }
+}
+
+/// The attributes that all cookies of one gateway share.
+#[derive(Debug, Clone)]
+pub struct CookieStyle {
+    /// Whether browsers reach us over TLS; `__Host-` names require it.
+    pub secure: bool,
+}
+
+impl CookieStyle {
+    /// A `Set-Cookie` value. Without `max_age` the cookie ends with the browser.
+    pub fn set(&self, name: &str, value: &str, max_age: Option<Duration>) -> Option<HeaderValue> {
+        let mut cookie = self.cookie(name, value);
+        cookie.set_max_age(max_age.and_then(|age| time::Duration::try_from(age).ok()));
+        HeaderValue::from_str(&cookie.to_string()).ok()
+    }
+
+    /// A `Set-Cookie` value that ends the cookie: the same attributes, or browsers would keep the original.
+    pub fn clear(&self, name: &str) -> Option<HeaderValue> {
+        let mut cookie = self.cookie(name, "");
+        cookie.make_removal();
+        HeaderValue::from_str(&cookie.to_string()).ok()
+    }
+
+    fn cookie<'c>(&self, name: &'c str, value: &'c str) -> Cookie<'c> {
+        Cookie::build((name, value))
+            .path("/")
+            .http_only(true)
+            .secure(self.secure)
+            .same_site(SameSite::Lax)
+            .build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "__Host-portcullis";
+
+    fn headers(cookies: &[&[u8]]) -> HeaderMap {
+        cookies
+            .iter()
+            .map(|c| (header::COOKIE, HeaderValue::from_bytes(c).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_cookie_is_found_once_or_not_at_all() {
+        for (sent, found) in [
+            (&[][..], Presented::Absent),
+            (&[&b""[..]][..], Presented::Absent),
+            (&[b"="], Presented::Absent),
+            (&[b";;;"], Presented::Absent),
+            (&[b"__Host-portcullis"], Presented::Absent),
+            (&[b"__host-portcullis=x"], Presented::Absent),
+            (&[b"x__Host-portcullis=x"], Presented::Absent),
+            (&[b"a=__Host-portcullis=x"], Presented::Absent),
+            (&[b"__Host-portcullis=x"], Presented::One(b"x")),
+            (&[b"a=1; __Host-portcullis=x; b=2"], Presented::One(b"x")),
+            (&[b"a=1;__Host-portcullis=x;b=2"], Presented::One(b"x")),
+            (&[b"a=1", b"__Host-portcullis=x"], Presented::One(b"x")),
+            (&[b"__Host-portcullis="], Presented::One(b"")),
+            (&[b"__Host-portcullis=x=y"], Presented::One(b"x=y")),
+            (&[b"__Host-portcullis=\xff\xfe"], Presented::One(b"\xff\xfe")),
+            (&[b"__Host-portcullis=x; __Host-portcullis=y"], Presented::Several),
+            (
+                &[b"__Host-portcullis=x", b"__Host-portcullis=x"],
+                Presented::Several,
+            ),
+        ] {
+            assert_eq!(find(&headers(sent), NAME), found, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn our_cookies_never_travel_on_and_the_others_do() {
+        for (sent, left) in [
+            (&[&b"a=1; b=2"[..]][..], Some(&b"a=1; b=2"[..])),
+            (&[b"a=1;b=2"], Some(b"a=1;b=2")),
+            (&[b"__Host-portcullis=x"], None),
+            (&[b"a=1; __Host-portcullis=x; b=2"], Some(b"a=1; b=2")),
+            (
+                &[b"__Host-portcullis=x; __Host-portcullis=y; a=\xff"],
+                Some(b"a=\xff"),
+            ),
+            (&[b"__Host-portcullis =x; a=1"], Some(b"a=1")),
+            (&[b"a=1", b"__Host-portcullis=x", b"b=2"], Some(b"a=1; b=2")),
+            (&[b"a=1", b"b=2"], Some(b"a=1; b=2")),
+        ] {
+            let mut headers = headers(sent);
+            remove(&mut headers, &[NAME]);
+            let all: Vec<_> = headers.get_all(header::COOKIE).iter().collect();
+            assert!(all.len() <= 1);
+            assert_eq!(all.first().map(|v| v.as_bytes()), left, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn clearing_repeats_the_attributes_of_setting() {
+        let style = CookieStyle { secure: true };
+        let set = style.set(NAME, "v", Some(Duration::from_secs(60))).unwrap();
+        assert_eq!(
+            set,
+            "__Host-portcullis=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60"
+        );
+        let cleared = style.clear(NAME).unwrap();
+        let cleared = cleared.to_str().unwrap();
+        assert!(
+            cleared.starts_with(
+                "__Host-portcullis=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0; Expires="
+            )
+        );
+    }
+}

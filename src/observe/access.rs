@@ -1,0 +1,210 @@
+//! One line per request, written when its answer has gone out.
+
+use std::{
+    fmt::Write as _,
+    fs::OpenOptions,
+    io::{self, Write as _},
+    net::IpAddr,
+    time::Duration,
+};
+
+use serde::Serialize;
+use time::format_description::well_known::Rfc3339;
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+
+use crate::{
+    clock::Timestamp,
+    config::{AccessLog, LogConfig, LogFormat},
+};
+
+/// What an access line says. Times are in milliseconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct AccessRecord {
+    /// When the request came.
+    #[serde(serialize_with = "rfc3339")]
+    pub time: Timestamp,
+    /// Its name.
+    pub request_id: String,
+    /// Who sent it.
+    pub client: IpAddr,
+    /// Its method.
+    pub method: String,
+    /// The host it was for.
+    pub host: String,
+    /// Its path; never its query, where secrets end up.
+    pub path: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// The route's name.
+    pub route: Option<String>,
+    /// Where it went.
+    pub upstream: Option<String>,
+    /// Who was signed in.
+    pub user: Option<String>,
+    /// What signed them in: `session`, `bearer` or `none`.
+    pub credential: &'static str,
+    /// Why it was refused.
+    pub refusal: Option<&'static str>,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
+    /// From the request's head to the end of the answer.
+    pub ms: f64,
+    /// Of that, waiting for the head of the upstream's answer.
+    pub upstream_ms: Option<f64>,
+}
+
+fn rfc3339<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_time(*time))
+}
+
+fn format_time(time: Timestamp) -> String {
+    let nanos = i128::from(time.unix_millis()) * 1_000_000;
+    time::OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}
+
+/// A duration as the log writes it: milliseconds, to the microsecond.
+pub fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+/// Where access lines go. Lines are handed to a thread of their own: a slow disk delays no request, and lines
+/// that it cannot keep up with are dropped rather than kept in memory.
+#[derive(Debug, Clone, Default)]
+pub struct AccessLogger {
+    writer: Option<(LogFormat, NonBlocking)>,
+}
+
+/// Writes out what is still on its way when it is dropped.
+#[derive(Debug, Default)]
+pub struct FlushOnDrop {
+    _worker: Option<WorkerGuard>,
+}
+
+impl AccessLogger {
+    /// The log that the configuration names.
+    ///
+    /// # Errors
+    /// The file cannot be opened for appending.
+    pub fn open(config: &LogConfig) -> io::Result<(Self, FlushOnDrop)> {
+        let (writer, guard) = match &config.access {
+            AccessLog::Off => return Ok((Self::default(), FlushOnDrop::default())),
+            AccessLog::Stdout => tracing_appender::non_blocking(io::stdout()),
+            AccessLog::File(path) => {
+                tracing_appender::non_blocking(OpenOptions::new().create(true).append(true).open(path)?)
+            }
+        };
+        Ok((
+            Self {
+                writer: Some((config.format, writer)),
+            },
+            FlushOnDrop { _worker: Some(guard) },
+        ))
+    }
+
+    /// Whether lines go anywhere.
+    pub fn is_on(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// Writes one line.
+    pub fn write(&self, record: &AccessRecord) {
+        let Some((format, writer)) = &self.writer else {
+            return;
+        };
+        let mut line = match format {
+            LogFormat::Json => serde_json::to_string(record).unwrap_or_default(),
+            LogFormat::Text => text(record),
+        };
+        line.push('\n');
+        // Standard output that was closed is no reason to stop serving.
+        let _ = writer.clone().write_all(line.as_bytes());
+    }
+}
+
+/// `key=value` pairs; what a client chose is quoted and escaped, so that it stays one value on one line.
+fn text(record: &AccessRecord) -> String {
+    let mut line = format_time(record.time);
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    // Writing to a String does not fail.
+    let _ = write!(
+        line,
+        " access id={} client={} method={} host={:?} path={:?} status={} route={} upstream={} user={:?} \
+         credential={} refusal={} bytes={} ms={:.3} upstream_ms={}",
+        record.request_id,
+        record.client,
+        record.method,
+        record.host,
+        record.path,
+        record.status,
+        or_none(&record.route),
+        or_none(&record.upstream),
+        record.user.as_deref().unwrap_or("-"),
+        record.credential,
+        record.refusal.unwrap_or("-"),
+        record.bytes,
+        record.ms,
+        record
+            .upstream_ms
+            .map_or_else(|| "-".to_owned(), |ms| format!("{ms:.3}")),
+    );
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(hostile: &str) -> AccessRecord {
+        AccessRecord {
+            time: Timestamp::from_unix_millis(1_700_000_000_123),
+            request_id: "0123".to_owned(),
+            client: IpAddr::from([127, 0, 0, 1]),
+            method: "GET".to_owned(),
+            host: hostile.to_owned(),
+            path: hostile.to_owned(),
+            status: 200,
+            route: Some("root".to_owned()),
+            upstream: None,
+            user: Some(hostile.to_owned()),
+            credential: "session",
+            refusal: None,
+            bytes: 5,
+            ms: 1.5,
+            upstream_ms: Some(1.25),
+        }
+    }
+
+    #[test]
+    fn what_a_client_sends_cannot_break_a_line() {
+        for hostile in [
+            "a\nb",
+            "a\r\nb",
+            "\" status=500",
+            "\u{1b}[31m",
+            "a\u{2028}b",
+            "\0",
+        ] {
+            let record = record(hostile);
+            for line in [text(&record), serde_json::to_string(&record).unwrap()] {
+                assert_eq!(line.lines().count(), 1, "{line}");
+                assert!(!line.contains(['\n', '\r', '\0', '\u{1b}']), "{line}");
+                assert!(!text(&record).contains('\u{2028}'));
+            }
+            let parsed: serde_json::Value =
+                serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
+            assert_eq!(parsed["user"], hostile);
+        }
+    }
+
+    #[test]
+    fn a_text_line_has_its_fields_in_a_fixed_order() {
+        assert_eq!(
+            text(&record("x")),
+            "2023-11-14T22:13:20.123Z access id=0123 client=127.0.0.1 method=GET host=\"x\" path=\"x\" status=200 \
+             route=root upstream=- user=\"x\" credential=session refusal=- bytes=5 ms=1.500 upstream_ms=1.250"
+        );
+    }
+}

@@ -1,0 +1,317 @@
+//! `/.auth/login`: the sign-in page, its form, and the same for programs as JSON.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::{
+    Visit,
+    form::{Form, FormKind},
+    return_to, same_origin, set_cookie,
+};
+use crate::{
+    authenticate::Proof,
+    clock::Timestamp,
+    gateway::Gateway,
+    http::cookies::{self, Presented},
+    observe::audit::{self, Event},
+    pages::{LoginMessage, LoginPage},
+    refusal::Refusal,
+    respond,
+    session::{Device, NewSession, form_token::BrowserId, lifetime::Lifetime},
+    users::sign_in::SignInError,
+};
+
+/// What a program learns when it has signed in.
+#[derive(Serialize)]
+struct SignedIn<'a> {
+    username: &'a str,
+    roles: &'a [String],
+    /// When the session ends at the latest, in seconds since 1970.
+    expires_at: u64,
+    /// After how many seconds without a request it ends.
+    idle_timeout: u64,
+}
+
+/// What a program learns when it has not.
+#[derive(Serialize)]
+struct NotSignedIn<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    request_id: &'a str,
+}
+
+/// The sign-in page.
+pub(super) fn page(
+    gateway: &Gateway,
+    request: &Request<Incoming>,
+    visit: Visit<'_>,
+) -> Result<Response<String>, Refusal> {
+    let query = |name: &str| {
+        let query = request.uri().query().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    };
+    let return_to = query("return_to").unwrap_or_default();
+    let message = query("signed_out").map(|_| LoginMessage::SignedOut);
+    show(
+        gateway,
+        request.headers(),
+        visit,
+        &Shown {
+            username: "",
+            return_to: &return_to,
+            message,
+        },
+    )
+}
+
+/// What differs between one showing of the page and the next.
+struct Shown<'a> {
+    username: &'a str,
+    return_to: &'a str,
+    message: Option<LoginMessage>,
+}
+
+/// Shows the page with a form token for this browser; the browser gets an id first if it has none.
+fn show(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    visit: Visit<'_>,
+    shown: &Shown<'_>,
+) -> Result<Response<String>, Refusal> {
+    const NO_RANDOMNESS: Refusal = Refusal::Internal("no random numbers");
+    let known = browser_id(gateway, headers);
+    let browser = match &known {
+        Some(browser) => browser.clone(),
+        None => BrowserId::generate().map_err(|_| NO_RANDOMNESS)?,
+    };
+    let mut response = LoginPage {
+        title: &gateway.login.title,
+        username: shown.username,
+        return_to: return_to::guarded(shown.return_to),
+        csrf: &gateway.form_key.sign(&browser, visit.now),
+        offer_remember: gateway.session.remember_timeout.is_some(),
+        message: shown.message,
+    }
+    .into_response();
+    if known.is_none() {
+        let cookie = gateway.cookies.set(&gateway.form_cookie, browser.as_str(), None);
+        set_cookie(response.headers_mut(), cookie)?;
+    }
+    Ok(response)
+}
+
+fn browser_id(gateway: &Gateway, headers: &HeaderMap) -> Option<BrowserId> {
+    match cookies::find(headers, &gateway.form_cookie) {
+        Presented::One(value) => BrowserId::of_cookie(value),
+        Presented::Absent | Presented::Several => None,
+    }
+}
+
+/// Signs somebody in.
+pub(super) async fn sign_in(
+    gateway: &Gateway,
+    request: Request<Incoming>,
+    visit: Visit<'_>,
+) -> Result<Response<String>, Refusal> {
+    same_origin::check(gateway, request.headers(), visit)?;
+    let headers = request.headers().clone();
+    let (kind, mut form) = Form::read(gateway, request).await?;
+    let password = form.take_secret("password");
+    let username = form.get("username").unwrap_or_default();
+    let return_to = form.get("return_to").unwrap_or_default();
+    let again = |message| {
+        show(
+            gateway,
+            &headers,
+            visit,
+            &Shown {
+                username,
+                return_to,
+                message: Some(message),
+            },
+        )
+    };
+
+    if kind == FormKind::UrlEncoded && !is_ours(gateway, &headers, &form, visit.now) {
+        return again(LoginMessage::FormExpired);
+    }
+    let (Some(password), false) = (password, username.is_empty()) else {
+        return match kind {
+            FormKind::UrlEncoded => again(LoginMessage::WrongCredentials),
+            FormKind::Json => Err(Refusal::BadForm(
+                "the body must have the members username and password",
+            )),
+        };
+    };
+    match begin(
+        gateway,
+        &headers,
+        visit,
+        username,
+        password,
+        form.is_ticked("remember"),
+    )
+    .await
+    {
+        Ok(new) => {
+            let mut response = match kind {
+                FormKind::UrlEncoded => respond::see_other(return_to::guarded(return_to)),
+                FormKind::Json => signed_in(&new),
+            };
+            let lifetime = new.session.lifetime();
+            let max_age = lifetime.remembered.then_some(lifetime.absolute);
+            let cookie = gateway
+                .cookies
+                .set(&gateway.session.cookie, new.token.expose(), max_age);
+            set_cookie(response.headers_mut(), cookie)?;
+            Ok(response)
+        }
+        Err(failure) => match kind {
+            FormKind::UrlEncoded => again(failure.message()),
+            FormKind::Json => Ok(failure.problem(visit)),
+        },
+    }
+}
+
+/// Whether a form was shown by us to this browser.
+fn is_ours(gateway: &Gateway, headers: &HeaderMap, form: &Form, now: Timestamp) -> bool {
+    let (Some(browser), Some(token)) = (browser_id(gateway, headers), form.get("csrf")) else {
+        return false;
+    };
+    gateway.form_key.verify(&browser, token, now)
+}
+
+/// Checks the password and begins a session under a new id. The one that the browser had before ends, whoever's
+/// it was, so that an id planted or left behind is worth nothing.
+async fn begin(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    visit: Visit<'_>,
+    username: &str,
+    password: SecretString,
+    remember: bool,
+) -> Result<NewSession, Failure> {
+    let request_id = visit.request_id.as_str();
+    let identity = gateway
+        .sign_in
+        .password(username, password)
+        .await
+        .map_err(|error| {
+            let event = Event::SignInFailed {
+                reason: &error.to_string(),
+            };
+            audit::record(event, username, visit.client, request_id);
+            Failure::from(error)
+        })?;
+    let sessions = &gateway.authenticator.sessions;
+    let before = gateway.authenticator.authenticate(headers, visit.now).await;
+    if let Some(Proof::Session { key, .. }) = before.caller.map(|caller| caller.proof) {
+        sessions.remove(&key).await;
+    }
+    let user_agent = headers
+        .get(header::USER_AGENT)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let device = Device::new(user_agent.as_deref().unwrap_or_default(), visit.client);
+    let lifetime = Lifetime::of(&gateway.session, remember);
+    let new = sessions
+        .create(identity, device, lifetime, visit.now)
+        .await
+        .map_err(|_| Failure::Unavailable)?;
+    let event = Event::SignedIn {
+        session: new.session.handle().as_str(),
+    };
+    audit::record(event, username, visit.client, request_id);
+    Ok(new)
+}
+
+fn signed_in(new: &NewSession) -> Response<String> {
+    let session = &new.session;
+    let lifetime = session.lifetime();
+    let document = SignedIn {
+        username: session.identity().username.as_str(),
+        roles: &session.identity().roles,
+        expires_at: session.created().after(lifetime.absolute).unix_seconds(),
+        idle_timeout: lifetime.idle.as_secs(),
+    };
+    respond::json(StatusCode::OK, &document)
+}
+
+/// Why somebody was not signed in, as far as they may know.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Failure {
+    /// Unknown, wrong, disabled: all the same from outside.
+    WrongCredentials,
+    /// Too many others are signing in.
+    Busy(Duration),
+    /// The directory, or the gateway itself, fails.
+    Unavailable,
+}
+
+impl From<SignInError> for Failure {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::BadCredentials(_) | SignInError::PasswordTooLong => Self::WrongCredentials,
+            SignInError::Busy { retry_after } => Self::Busy(retry_after),
+            SignInError::Unavailable(_) | SignInError::HashingFailed(_) => Self::Unavailable,
+        }
+    }
+}
+
+impl Failure {
+    fn message(self) -> LoginMessage {
+        match self {
+            Self::WrongCredentials => LoginMessage::WrongCredentials,
+            Self::Busy(after) => LoginMessage::Busy {
+                retry_after_seconds: after.as_secs().max(1),
+            },
+            Self::Unavailable => LoginMessage::Unavailable,
+        }
+    }
+
+    fn problem(self, visit: Visit<'_>) -> Response<String> {
+        let (status, detail) = match self {
+            Self::WrongCredentials => (StatusCode::UNAUTHORIZED, "User name or password is not right."),
+            Self::Busy(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many people are signing in just now.",
+            ),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Signing in does not work just now.",
+            ),
+        };
+        let document = NotSignedIn {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail,
+            request_id: visit.request_id.as_str(),
+        };
+        let mut response = respond::json(status, &document);
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            http::HeaderValue::from_static("application/problem+json"),
+        );
+        self.add_retry_after(headers);
+        response
+    }
+
+    /// When to come back, where waiting helps.
+    pub(super) fn add_retry_after(self, headers: &mut HeaderMap) {
+        let seconds = match self {
+            Self::WrongCredentials => return,
+            Self::Busy(after) => after.as_secs().max(1),
+            Self::Unavailable => 5,
+        };
+        headers.insert(header::RETRY_AFTER, http::HeaderValue::from(seconds));
+    }
+}

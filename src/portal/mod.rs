@@ -1,0 +1,158 @@
+//! The gateway's own addresses, all under `/.auth/` of every host it serves: never forwarded, never
+//! shadowed by a route.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+
+use crate::{
+    clock::Timestamp,
+    gateway::Gateway,
+    http::{request_id::RequestId, target::NormalPath},
+    refusal::Refusal,
+    respond,
+};
+
+mod form;
+mod login;
+mod logout;
+mod me;
+mod oauth;
+mod return_to;
+mod same_origin;
+mod well_known;
+
+/// One of our own addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnAddress {
+    /// `/.auth/login`: the sign-in page and its form.
+    Login,
+    /// `/.auth/logout`: the end of a session.
+    Logout,
+    /// `/.auth/token`: tokens for programs.
+    Token,
+    /// `/.auth/me`: who am I.
+    Me,
+    /// `/.auth/jwks.json`: our public keys.
+    Jwks,
+    /// `/.auth/health`: 200 while we serve.
+    Health,
+    /// Anything else below `/.auth`.
+    Unknown,
+}
+
+/// What the portal needs to know of a request beside the request itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit<'a> {
+    /// The client's address.
+    pub client: IpAddr,
+    /// The request's name.
+    pub request_id: RequestId,
+    /// `host[:port]` as the client wrote it.
+    pub authority: Option<&'a str>,
+    /// When the request came.
+    pub now: Timestamp,
+}
+
+impl OwnAddress {
+    /// The own address of a path; `None` when it is an app's.
+    pub fn of(path: NormalPath<'_>) -> Option<Self> {
+        let mut segments = path.segments();
+        if segments.next()?.as_ref() != b".auth" {
+            return None;
+        }
+        let address = match (segments.next().as_deref(), segments.next()) {
+            (Some(b"login"), None) => Self::Login,
+            (Some(b"logout"), None) => Self::Logout,
+            (Some(b"token"), None) => Self::Token,
+            (Some(b"me"), None) => Self::Me,
+            (Some(b"jwks.json"), None) => Self::Jwks,
+            (Some(b"health"), None) => Self::Health,
+            _ => Self::Unknown,
+        };
+        Some(address)
+    }
+
+    /// The methods an address answers, as `Allow` lists them.
+    fn methods(self) -> &'static str {
+        match self {
+            Self::Login | Self::Logout => "GET, HEAD, POST",
+            Self::Token => "POST",
+            Self::Me | Self::Jwks | Self::Health => "GET, HEAD",
+            Self::Unknown => "",
+        }
+    }
+}
+
+/// Answers a request to one of our own addresses.
+///
+/// # Errors
+/// Every way in which it is not answered as asked.
+pub async fn answer(
+    gateway: &Gateway,
+    address: OwnAddress,
+    request: Request<Incoming>,
+    visit: Visit<'_>,
+) -> Result<Response<String>, Refusal> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    match address {
+        OwnAddress::Unknown => Err(Refusal::NoOwnAddress),
+        OwnAddress::Login if reads => login::page(gateway, &request, visit),
+        OwnAddress::Login if request.method() == Method::POST => {
+            login::sign_in(gateway, request, visit).await
+        }
+        OwnAddress::Logout if reads => logout::page(gateway, &request, visit).await,
+        OwnAddress::Logout if request.method() == Method::POST => {
+            logout::sign_out(gateway, request, visit).await
+        }
+        OwnAddress::Token if request.method() == Method::POST => oauth::token(gateway, request, visit).await,
+        OwnAddress::Me if reads => me::me(gateway, request.headers(), visit).await,
+        OwnAddress::Jwks if reads => Ok(well_known::jwks(gateway)),
+        OwnAddress::Health if reads => Ok(health()),
+        _ => Err(Refusal::MethodNotAllowed {
+            allow: address.methods().to_owned(),
+        }),
+    }
+}
+
+fn health() -> Response<String> {
+    respond::json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
+}
+
+/// Adds a cookie to an answer.
+fn set_cookie(headers: &mut HeaderMap, cookie: Option<HeaderValue>) -> Result<(), Refusal> {
+    headers.append(
+        header::SET_COOKIE,
+        cookie.ok_or(Refusal::Internal("a cookie that is no header value"))?,
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_addresses_are_recognised_in_every_spelling_that_reaches_matching() {
+        for (path, address) in [
+            ("/.auth/login", Some(OwnAddress::Login)),
+            ("/%2eauth/login", Some(OwnAddress::Login)),
+            ("//.auth//login/", Some(OwnAddress::Login)),
+            ("/.auth;x/login;y", Some(OwnAddress::Login)),
+            ("/.auth/login/x", Some(OwnAddress::Unknown)),
+            ("/.auth", Some(OwnAddress::Unknown)),
+            ("/.auth/", Some(OwnAddress::Unknown)),
+            ("/.authx/login", None),
+            ("/.AUTH/login", None),
+            ("/x/.auth/login", None),
+            ("/", None),
+        ] {
+            assert_eq!(
+                OwnAddress::of(NormalPath::parse(path).unwrap()),
+                address,
+                "{path}"
+            );
+        }
+    }
+}

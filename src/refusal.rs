@@ -1,0 +1,132 @@
+//! Why a request goes no further. Plain data: `respond` alone knows what the client sees of it.
+
+use std::io;
+
+use http::Method;
+
+use crate::{http::target::TargetError, identity::Credential, token::TokenError};
+
+/// Every way in which a request ends without an upstream's answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The target has more than one reading, or none.
+    #[error("{0}")]
+    Target(#[from] TargetError),
+    /// Which of two `Authorization` headers counts is anybody's guess.
+    #[error("the request has more than one Authorization header")]
+    SeveralAuthorizations,
+    /// CONNECT would open a tunnel past every rule, TRACE would show our own headers.
+    #[error("the method {0} is never forwarded")]
+    NeverForwarded(Method),
+    /// No route answers this host and path.
+    #[error("no route answers this address")]
+    NoRoute,
+    /// A route answers this address, but not this method.
+    #[error("the method is not allowed here")]
+    MethodNotAllowed {
+        /// The methods that are, as `Allow` lists them (RFC 9110, section 10.2.1).
+        allow: String,
+    },
+    /// Nobody is signed in.
+    #[error("not signed in")]
+    NotSignedIn {
+        /// Set when a bearer token was shown that is not valid.
+        bad_token: Option<TokenError>,
+    },
+    /// Somebody is, but may not pass.
+    #[error("not allowed: {why}")]
+    NotAllowed {
+        /// The condition that does not hold.
+        why: Unmet,
+        /// What the person signed in with.
+        credential: Credential,
+        /// Who it is, for the page that says so.
+        username: String,
+    },
+    /// The body is larger than the route takes.
+    #[error("the request's body is larger than the limit")]
+    BodyTooLarge,
+    /// The client did not send its body to the end.
+    #[error("the request's body broke off")]
+    BodyBrokeOff,
+    /// No connection to the upstream could be made.
+    #[error("the upstream cannot be reached")]
+    UpstreamUnreachable(#[source] io::Error),
+    /// The upstream closed the connection or did not speak HTTP.
+    #[error("the upstream's answer is not usable")]
+    UpstreamFailed(#[source] hyper::Error),
+    /// The upstream changed the protocol without having been asked to (RFC 9110, section 15.2.2).
+    #[error("the upstream changed the protocol unasked")]
+    UnaskedUpgrade,
+    /// The upstream took too long.
+    #[error("the upstream took too long to {0}")]
+    UpstreamTimeout(UpstreamStage),
+    /// An own address that does not exist.
+    #[error("the gateway has no such address")]
+    NoOwnAddress,
+    /// A write to an own address that another site's page sent.
+    #[error("the request comes from another site")]
+    CrossOrigin,
+    /// A form or JSON document that cannot be read.
+    #[error("{0}")]
+    BadForm(&'static str),
+    /// A form of another media type than the address takes.
+    #[error("the body must be {0}")]
+    UnsupportedMediaType(&'static str),
+    /// The body of a form did not come in time.
+    #[error("the request's body did not arrive in time")]
+    BodyTimeout,
+    /// The gateway itself failed; the log says how.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+/// The part of a rule that does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unmet {
+    /// None of the roles.
+    #[error("none of the required roles")]
+    Roles,
+    /// None of the users.
+    #[error("not one of the listed users")]
+    Users,
+}
+
+/// The stage in which an upstream was too slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamStage {
+    /// Accepting a connection.
+    #[error("accept a connection")]
+    Connect,
+    /// Beginning its answer.
+    #[error("answer")]
+    Response,
+}
+
+impl Refusal {
+    /// The word for it in logs and metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Target(_) => "bad_target",
+            Self::SeveralAuthorizations => "several_authorizations",
+            Self::NeverForwarded(_) => "method_never_forwarded",
+            Self::NoRoute => "no_route",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::NotSignedIn { bad_token: None } => "not_signed_in",
+            Self::NotSignedIn { bad_token: Some(_) } => "invalid_token",
+            Self::NotAllowed { .. } => "not_allowed",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyBrokeOff => "body_broke_off",
+            Self::UpstreamUnreachable(_) => "upstream_unreachable",
+            Self::UpstreamFailed(_) => "upstream_failed",
+            Self::UnaskedUpgrade => "unasked_upgrade",
+            Self::UpstreamTimeout(_) => "upstream_timeout",
+            Self::NoOwnAddress => "no_own_address",
+            Self::CrossOrigin => "cross_origin",
+            Self::BadForm(_) => "bad_form",
+            Self::UnsupportedMediaType(_) => "unsupported_media_type",
+            Self::BodyTimeout => "body_timeout",
+            Self::Internal(_) => "internal",
+        }
+    }
+}

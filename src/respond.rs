@@ -1,0 +1,210 @@
+//! What a client sees of a [`Refusal`]: one table of statuses and words, and the three forms it is sent in.
+//!
+//! A browser that navigates gets the login page's address or a page; everything else gets
+//! `application/problem+json` (RFC 9457) and, for 401, a challenge (RFC 6750, section 3).
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
+use crate::{
+    http::request_id::RequestId,
+    identity::Credential,
+    pages::{self, RefusalPage},
+    refusal::Refusal,
+};
+
+/// Where people sign in.
+pub const LOGIN_PATH: &str = "/.auth/login";
+
+/// Seconds after which asking an upstream again makes sense: one of its health intervals.
+const UPSTREAM_RETRY_AFTER: u64 = 5;
+
+/// What of a query component needs no encoding: a path stays readable in the address bar.
+const RETURN_TO: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// What the answer to a refused request depends on beside the refusal.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// Whether a person at a browser waits for a page.
+    pub wants_page: bool,
+    /// Path and query of the request, for the way back after signing in.
+    pub return_to: &'a str,
+    /// The request's name.
+    pub request_id: RequestId,
+}
+
+/// RFC 9457's problem details.
+#[derive(Debug, Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<&'a str>,
+}
+
+/// The answer to a refused request.
+pub fn refuse(refusal: &Refusal, asked: &Asked<'_>) -> Response<String> {
+    let status = status(refusal);
+    let login_url = login_url(asked.return_to);
+    let mut response = if !asked.wants_page {
+        problem(refusal, status, asked, &login_url)
+    } else if let Refusal::NotSignedIn { .. } = refusal {
+        see_other(&login_url)
+    } else {
+        page(refusal, status, asked)
+    };
+    let headers = response.headers_mut();
+    pages::security_headers(headers);
+    add_headers(headers, refusal, status);
+    response
+}
+
+/// The status of each refusal.
+fn status(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::Target(_) | Refusal::SeveralAuthorizations | Refusal::BodyBrokeOff | Refusal::BadForm(_) => {
+            StatusCode::BAD_REQUEST
+        }
+        Refusal::NotSignedIn { .. } => StatusCode::UNAUTHORIZED,
+        Refusal::NotAllowed { .. } | Refusal::CrossOrigin => StatusCode::FORBIDDEN,
+        Refusal::NoRoute | Refusal::NoOwnAddress => StatusCode::NOT_FOUND,
+        Refusal::NeverForwarded(_) | Refusal::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+        Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Refusal::UpstreamUnreachable(_) | Refusal::UpstreamFailed(_) | Refusal::UnaskedUpgrade => {
+            StatusCode::BAD_GATEWAY
+        }
+        Refusal::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+/// One sentence for the client: what is wrong with the request, but nothing about how the gateway is built, and
+/// nothing about why a credential was not accepted.
+fn detail(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NotSignedIn { bad_token: None } => "Sign in first.".to_owned(),
+        Refusal::NotSignedIn { bad_token: Some(_) } => "The token is not valid.".to_owned(),
+        Refusal::NotAllowed { .. } => "You are signed in, but may not open this address.".to_owned(),
+        Refusal::UpstreamUnreachable(_) | Refusal::UpstreamFailed(_) | Refusal::UnaskedUpgrade => {
+            "The app behind this address does not answer.".to_owned()
+        }
+        Refusal::UpstreamTimeout(_) => "The app behind this address took too long.".to_owned(),
+        Refusal::Internal(_) => "The gateway failed; its log says how.".to_owned(),
+        Refusal::CrossOrigin => "This request was sent by a page of another site.".to_owned(),
+        own_words => format!("{own_words}."),
+    }
+}
+
+fn add_headers(headers: &mut HeaderMap, refusal: &Refusal, status: StatusCode) {
+    match refusal {
+        Refusal::NotSignedIn { bad_token } if !headers.contains_key(header::LOCATION) => {
+            let challenge = match bad_token {
+                None => r#"Bearer realm="portcullis""#,
+                // RFC 6750, section 3.1. The precise reason is in the log alone.
+                Some(_) => {
+                    r#"Bearer realm="portcullis", error="invalid_token", error_description="the token is not valid""#
+                }
+            };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        Refusal::NotAllowed {
+            credential: Credential::Bearer,
+            ..
+        } => {
+            let challenge = r#"Bearer realm="portcullis", error="insufficient_scope""#;
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        Refusal::MethodNotAllowed { allow } => {
+            if let Ok(allow) = HeaderValue::from_str(allow) {
+                headers.insert(header::ALLOW, allow);
+            }
+        }
+        // Where one sender reads the request in two ways, nothing more is read from it. The same holds for a
+        // body that was not read to its end.
+        Refusal::Target(_)
+        | Refusal::SeveralAuthorizations
+        | Refusal::NeverForwarded(_)
+        | Refusal::BodyBrokeOff
+        | Refusal::BodyTimeout
+        | Refusal::BodyTooLarge => {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
+    if status == StatusCode::BAD_GATEWAY || status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(UPSTREAM_RETRY_AFTER));
+    }
+}
+
+fn problem(refusal: &Refusal, status: StatusCode, asked: &Asked<'_>, login_url: &str) -> Response<String> {
+    let body = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or("Refused"),
+        status: status.as_u16(),
+        detail: &detail(refusal),
+        request_id: asked.request_id.as_str(),
+        login_url: matches!(refusal, Refusal::NotSignedIn { .. }).then_some(login_url),
+    };
+    let mut response = json(status, &body);
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    response
+}
+
+fn page(refusal: &Refusal, status: StatusCode, asked: &Asked<'_>) -> Response<String> {
+    let username = match refusal {
+        Refusal::NotAllowed { username, .. } => Some(username.as_str()),
+        _ => None,
+    };
+    RefusalPage {
+        username,
+        ..RefusalPage::new(status, asked.request_id.as_str())
+    }
+    .into_response()
+}
+
+/// A JSON document.
+pub fn json(status: StatusCode, document: &impl Serialize) -> Response<String> {
+    // Our own types have string keys and no failing serializers; were it otherwise, "null" says nothing wrong.
+    let body = serde_json::to_string(document).unwrap_or_else(|_| "null".to_owned());
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    pages::security_headers(response.headers_mut());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// 303 (RFC 9110, section 15.4.4): whatever was sent, go there with GET.
+pub fn see_other(location: &str) -> Response<String> {
+    let mut response = Response::new(String::new());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    pages::security_headers(response.headers_mut());
+    // `location` is made of parts that were checked or encoded; a browser without one stays where it is.
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// The login page's address, with the way back.
+pub fn login_url(return_to: &str) -> String {
+    format!(
+        "{LOGIN_PATH}?return_to={}",
+        utf8_percent_encode(return_to, RETURN_TO)
+    )
+}

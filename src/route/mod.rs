@@ -1,0 +1,60 @@
+//! Routes: which requests go where, and who may send them.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Method;
+
+use crate::config::{Access, HeaderTemplate, LimitsConfig, RouteConfig, RouteTimeouts, UpstreamUrl};
+
+pub mod table;
+
+pub use table::RouteTable;
+
+/// One route, ready for use.
+#[derive(Debug)]
+pub struct Route {
+    /// Labels logs and metrics.
+    pub name: Box<str>,
+    /// Who may pass.
+    pub access: Access,
+    /// Where it goes.
+    pub upstream: Arc<UpstreamUrl>,
+    /// How long each stage may take.
+    pub timeout: RouteTimeouts,
+    /// Headers set on the way up.
+    pub headers: Vec<HeaderTemplate>,
+    /// Leading path segments that are cut off on the way up.
+    pub strip_segments: usize,
+    /// The largest request body, in bytes.
+    pub max_body: u64,
+    /// The methods it answers; `None` means all.
+    methods: Option<Vec<Method>>,
+}
+
+impl Route {
+    /// From its section of the configuration.
+    pub fn new(config: &RouteConfig, limits: &LimitsConfig) -> Self {
+        Self {
+            name: config.name.as_str().into(),
+            access: config.access.clone(),
+            upstream: Arc::new(config.upstream.clone()),
+            timeout: config.timeout,
+            headers: config.headers.clone(),
+            strip_segments: if config.strip_prefix { config.path.len() } else { 0 },
+            max_body: config.max_body.unwrap_or(limits.max_body),
+            methods: config.methods.clone(),
+        }
+    }
+
+    /// Whether it answers this method.
+    pub fn answers(&self, method: &Method) -> bool {
+        self.methods
+            .as_ref()
+            .is_none_or(|methods| methods.contains(method))
+    }
+
+    /// The limit between two pieces of a body, if there is one.
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        self.timeout.idle
+    }
+}

@@ -1,0 +1,57 @@
+//! Accepting connections: a permit first, so that the limit holds, and patience where the system has none left.
+
+use std::{io, rc::Rc, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+
+use super::{activity::Connections, connection, shutdown::Shutdown, tls};
+use crate::handle::Worker;
+
+/// How long to wait when the system has no file descriptors left: others must close first.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// What an accept loop hands to its connections.
+pub(super) struct Accepting {
+    pub(super) worker: Rc<Worker>,
+    pub(super) connections: Rc<Connections>,
+    pub(super) tls: Option<tls::Acceptor>,
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) shutdown: Shutdown,
+}
+
+/// Accepts until the stop begins. What the kernel had completed by then is still served.
+pub(super) async fn accept(listener: TcpListener, accepting: Accepting) {
+    loop {
+        let permit = tokio::select! {
+            permit = Arc::clone(&accepting.permits).acquire_owned() => permit,
+            () = accepting.shutdown.started() => return,
+        };
+        // The semaphore is never closed.
+        let Ok(permit) = permit else { return };
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = accepting.shutdown.started() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let guard = accepting.connections.open(permit);
+                let worker = Rc::clone(&accepting.worker);
+                let shutdown = accepting.shutdown.clone();
+                let tls = accepting.tls.clone();
+                tokio::task::spawn_local(connection::serve(worker, stream, peer.ip(), tls, guard, shutdown));
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections; trying again");
+                sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+/// Errors of a client that was gone before it was accepted.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}

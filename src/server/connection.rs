@@ -1,0 +1,270 @@
+//! One connection: TLS, the protocol it speaks, and its end, in time or overdue.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::IpAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{
+    body::Incoming,
+    rt::Executor,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::{
+    activity::{Activity, Guard, RequestGuard, Watched},
+    shutdown::Shutdown,
+    tls,
+};
+use crate::handle::{Answer, Peer, Worker, handle};
+
+/// Streams of one HTTP/2 connection at once: what nginx and the browsers settled on.
+const MAX_STREAMS: u32 = 128;
+
+/// Streams that we reset because of what the peer did, before the connection is closed (CVE-2025-8671).
+const MAX_LOCAL_RESETS: usize = 128;
+
+/// Streams that the peer reset before we looked at them (CVE-2023-44487).
+const MAX_PENDING_RESETS: usize = 64;
+
+/// The most that is buffered of a connection's bytes at once; grown only as far as a body's speed asks for it.
+const BUFFER: usize = 400 * 1024;
+
+/// How long the last words to a client may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The beginning of every HTTP/2 connection (RFC 9113, section 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Answered when a request's head does not arrive in time. hyper is not asked: it is still reading.
+const REQUEST_TIMEOUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    stream: TcpStream,
+    client: IpAddr,
+    tls: Option<tls::Acceptor>,
+    guard: Rc<Guard>,
+    shutdown: Shutdown,
+) {
+    let limit = worker.gateway.server.limits.header_timeout;
+    let activity = Arc::clone(guard.activity());
+    // Answers are written whole; waiting for more to send would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it began");
+        return;
+    }
+    let result = match tls {
+        None => {
+            let multiplexed = timeout(limit, begins_with_http2_preface(&stream)).await;
+            let Ok(Ok(multiplexed)) = multiplexed else { return };
+            let served = Served {
+                worker,
+                client,
+                guard,
+                shutdown,
+                activity,
+            };
+            served.speak(stream, multiplexed).await
+        }
+        Some(tls::Acceptor(acceptor)) => match timeout(limit, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                // The handshake is over; a request's head has its own time.
+                activity.touch();
+                let served = Served {
+                    worker,
+                    client,
+                    guard,
+                    shutdown,
+                    activity,
+                };
+                served.speak(stream, multiplexed).await
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%client, %error, "a TLS handshake failed");
+                return;
+            }
+            Err(_) => {
+                tracing::debug!(%client, "a TLS handshake took too long");
+                return;
+            }
+        },
+    };
+    if let Err(error) = result {
+        tracing::debug!(%client, %error, "a connection ended early");
+    }
+}
+
+/// Whether a cleartext client speaks HTTP/2 by prior knowledge (RFC 9113, section 3.3). Looks without taking.
+async fn begins_with_http2_preface(stream: &TcpStream) -> io::Result<bool> {
+    let mut start = [0; HTTP2_PREFACE.len()];
+    let seen = stream.peek(&mut start).await?;
+    // Nobody sends the preface in pieces; a piece that could also begin a PROPFIND is HTTP/1.
+    Ok(start.get(..seen) == Some(HTTP2_PREFACE))
+}
+
+/// What serving a connection needs.
+struct Served {
+    worker: Rc<Worker>,
+    client: IpAddr,
+    guard: Rc<Guard>,
+    shutdown: Shutdown,
+    activity: Arc<Activity>,
+}
+
+impl Served {
+    async fn speak<S>(self, stream: S, multiplexed: bool) -> hyper::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.activity.set_multiplexed(multiplexed);
+        let io = TokioIo::new(Watched::new(stream, &self.activity));
+        if multiplexed {
+            self.http2(io).await
+        } else {
+            self.http1(io).await
+        }
+    }
+
+    async fn http1<S>(self, io: TokioIo<Watched<S>>) -> hyper::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let served = Rc::new(self);
+        let max_header_bytes = served.worker.gateway.server.limits.max_header_bytes;
+        let mut connection = http1::Builder::new()
+            // Our own look at the connections does this for a fraction of a timer's cost.
+            .header_read_timeout(None)
+            .max_buf_size(max_header_bytes.max(BUFFER))
+            .max_header_size(max_header_bytes)
+            .pipeline_flush(true)
+            .serve_connection(io, service_fn(|request| Rc::clone(&served).answer(request)))
+            .with_upgrades();
+        let mut draining = false;
+        loop {
+            tokio::select! {
+                result = &mut connection => return result,
+                () = served.activity.overdue() => break,
+                () = served.shutdown.started(), if !draining => {
+                    draining = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+            }
+        }
+        // Nothing has been answered since the head began, so this is the connection's next answer. One that is
+        // merely idle is closed without a word.
+        if let (true, Some(parts)) = (served.activity.is_reading_head(), connection.into_parts()) {
+            let mut stream = parts.io.into_inner();
+            // A client that does not take these few bytes does not get them.
+            let _ = timeout(FAREWELL, async {
+                stream.write_all(REQUEST_TIMEOUT).await?;
+                stream.shutdown().await
+            })
+            .await;
+        }
+        Ok(())
+    }
+
+    async fn http2<S>(self, io: TokioIo<Watched<S>>) -> hyper::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let served = Rc::new(self);
+        let for_requests = Rc::clone(&served);
+        let header_bytes = served.worker.gateway.server.limits.max_header_bytes;
+        let connection = http2::Builder::new(LocalExecutor)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
+            .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+            .serve_connection(
+                io,
+                service_fn(move |request| Rc::clone(&for_requests).answer(request)),
+            );
+        let mut connection = pin!(connection);
+        let mut draining = false;
+        loop {
+            tokio::select! {
+                result = connection.as_mut() => return result,
+                // GOAWAY: what runs is finished, and nothing runs on an idle connection.
+                () = served.activity.overdue(), if !draining => {
+                    draining = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = served.shutdown.started(), if !draining => {
+                    draining = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+
+    async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<Running>, Infallible> {
+        let running = RequestGuard::new(&self.activity);
+        let peer = Peer {
+            client: self.client,
+            guard: Rc::clone(&self.guard),
+        };
+        let response = handle(&self.worker, peer, request).await;
+        Ok(response.map(|answer| Running {
+            answer,
+            _guard: running,
+        }))
+    }
+}
+
+/// An answer's body, and the request that runs until it has gone out.
+struct Running {
+    answer: Answer,
+    _guard: RequestGuard,
+}
+
+impl Body for Running {
+    type Data = Bytes;
+    type Error = <Answer as Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.answer).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.answer.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.answer.size_hint()
+    }
+}
+
+/// Runs HTTP/2's streams on the worker's own thread.
+#[derive(Clone, Copy)]
+struct LocalExecutor;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}

@@ -1,0 +1,174 @@
+//! Listening, serving and stopping.
+//!
+//! A worker per core: a thread with a runtime of its own, its own sockets, its own connections and its
+//! own upstream pool. Workers share the [`Gateway`] and take no lock of each other's per request.
+
+use std::{
+    io,
+    rc::Rc,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::Semaphore, time::MissedTickBehavior};
+
+use crate::{gateway::Gateway, handle::Worker, http::request_id::RequestIds, upstream::Pool};
+
+mod accept;
+mod activity;
+mod connection;
+pub mod listen;
+pub mod self_signed;
+pub mod shutdown;
+pub mod tls;
+
+pub use listen::Listeners;
+pub use shutdown::{Shutdown, ShutdownTrigger};
+
+use activity::Connections;
+
+/// How often a worker looks at its connections' and its pool's deadlines, at most. One look for all of them
+/// costs less than a timer for each.
+const MAX_TICK: Duration = Duration::from_secs(1);
+
+/// Sessions looked at in one step of the sweeper: well under a millisecond of work.
+const SWEEP_STEP: usize = 256;
+
+/// Why serving ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A thread or its runtime could not be started.
+    #[error("a worker cannot be started")]
+    Worker(#[source] io::Error),
+    /// The system's random source failed.
+    #[error("the system's random number source failed")]
+    NoRandomness(#[from] getrandom::Error),
+    /// A worker panicked: a defect of the gateway.
+    #[error("a worker thread panicked")]
+    Panicked,
+}
+
+/// Serves until `shutdown` is triggered, then until the last request is done or the grace is over. Blocks the
+/// calling thread.
+///
+/// # Errors
+/// A worker could not be started, or panicked.
+pub fn serve(
+    gateway: &Arc<Gateway>,
+    listeners: Listeners,
+    tls: Option<&tls::Acceptor>,
+    shutdown: &Shutdown,
+) -> Result<(), ServeError> {
+    let permits = Arc::new(Semaphore::new(gateway.server.limits.max_connections));
+    thread::scope(|scope| {
+        let mut workers = Vec::new();
+        for (index, sockets) in listeners.into_workers().into_iter().enumerate() {
+            let shared = Shared {
+                gateway: Arc::clone(gateway),
+                tls: tls.cloned(),
+                permits: Arc::clone(&permits),
+                shutdown: shutdown.clone(),
+            };
+            let worker = thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn_scoped(scope, move || run_worker(shared, sockets))
+                .map_err(ServeError::Worker)?;
+            workers.push(worker);
+        }
+        let keeper = thread::Builder::new()
+            .name("sweeper".to_owned())
+            .spawn_scoped(scope, || sweep(gateway, shutdown))
+            .map_err(ServeError::Worker)?;
+        workers.push(keeper);
+        let ended: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        ended
+            .into_iter()
+            .try_for_each(|result| result.unwrap_or(Err(ServeError::Panicked)))
+    })
+}
+
+/// What every worker is given.
+struct Shared {
+    gateway: Arc<Gateway>,
+    tls: Option<tls::Acceptor>,
+    permits: Arc<Semaphore>,
+    shutdown: Shutdown,
+}
+
+fn local_runtime() -> Result<tokio::runtime::LocalRuntime, ServeError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .map_err(ServeError::Worker)
+}
+
+fn run_worker(shared: Shared, sockets: Vec<std::net::TcpListener>) -> Result<(), ServeError> {
+    let runtime = local_runtime()?;
+    let limits = shared.gateway.server.limits.clone();
+    let tick =
+        (limits.header_timeout.min(limits.idle_timeout) / 4).clamp(Duration::from_millis(10), MAX_TICK);
+    let worker = Rc::new(Worker {
+        gateway: shared.gateway,
+        pool: Rc::new(Pool::default()),
+        request_ids: RequestIds::new()?,
+    });
+    let connections = Rc::new(Connections::new(&limits));
+    runtime.block_on(async {
+        for socket in sockets {
+            let listener = tokio::net::TcpListener::from_std(socket).map_err(ServeError::Worker)?;
+            tokio::task::spawn_local(accept::accept(
+                listener,
+                accept::Accepting {
+                    worker: Rc::clone(&worker),
+                    connections: Rc::clone(&connections),
+                    tls: shared.tls.clone(),
+                    permits: Arc::clone(&shared.permits),
+                    shutdown: shared.shutdown.clone(),
+                },
+            ));
+        }
+        tokio::task::spawn_local(watch(Rc::clone(&worker), Rc::clone(&connections), tick));
+        shared.shutdown.started().await;
+        tokio::select! {
+            () = connections.all_closed() => {}
+            () = shared.shutdown.grace_over(worker.gateway.server.shutdown_grace) => {
+                tracing::warn!(connections = connections.len(), "the grace is over: closing what is left");
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Closes what has been idle for too long.
+async fn watch(worker: Rc<Worker>, connections: Rc<Connections>, tick: Duration) {
+    let mut ticks = tokio::time::interval(tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        connections.close_overdue();
+        worker.pool.close_idle(Instant::now());
+    }
+}
+
+/// Takes expired sessions out, a few at a time, on a thread that serves no requests.
+fn sweep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeError> {
+    local_runtime()?.block_on(async {
+        let mut ticks = tokio::time::interval(MAX_TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = shutdown.started() => return Ok(()),
+            }
+            while gateway
+                .authenticator
+                .sessions
+                .sweep(gateway.clock.now(), SWEEP_STEP)
+                == SWEEP_STEP
+            {
+                tokio::task::yield_now().await;
+            }
+        }
+    })
+}

@@ -1,0 +1,139 @@
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Barrier,
+    time::Duration,
+};
+
+use super::*;
+use crate::{
+    identity::Identity,
+    session::{Device, NewSession, SessionStore, lifetime::Lifetime},
+};
+
+const LIFETIME: Lifetime = Lifetime {
+    idle: Duration::from_secs(60),
+    absolute: Duration::from_secs(300),
+    remembered: false,
+};
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::from_unix_seconds(1_000_000 + second)
+}
+
+fn store(max_per_user: usize) -> SessionStore {
+    SessionStore::Memory(MemoryStore::new(max_per_user))
+}
+
+fn sign_in(store: &SessionStore, user: &str, now: Timestamp) -> NewSession {
+    let identity = Arc::new(Identity {
+        username: UserName::parse(user).unwrap(),
+        name: None,
+        email: None,
+        roles: Vec::new(),
+    });
+    let device = Device::new("test", IpAddr::V4(Ipv4Addr::LOCALHOST));
+    now_or_never(store.create(identity, device, LIFETIME, now)).unwrap()
+}
+
+/// The memory store never waits, so its futures are ready at the first poll.
+fn now_or_never<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("the memory store waited"),
+    }
+}
+
+fn is_live(store: &SessionStore, new: &NewSession, now: Timestamp) -> bool {
+    now_or_never(store.find(&new.token.key(), now)).is_some()
+}
+
+#[test]
+fn a_session_lives_until_idle_or_absolute_expiry_and_a_use_renews_only_the_first() {
+    let store = store(20);
+    let session = sign_in(&store, "alice", at(0));
+    assert!(is_live(&store, &session, at(59)));
+    assert!(!is_live(&store, &session, at(60)));
+    for used in [50, 100, 150, 200, 250, 290] {
+        assert!(is_live(&store, &session, at(used)));
+        session.session.renew(at(used));
+    }
+    assert!(is_live(&store, &session, at(299)));
+    assert!(!is_live(&store, &session, at(300)));
+}
+
+#[test]
+fn sweeping_takes_out_what_has_ended_in_steps_and_nothing_else() {
+    let store = store(2000);
+    let sessions: Vec<_> = (0..1000).map(|_| sign_in(&store, "alice", at(0))).collect();
+    for session in sessions.iter().take(300) {
+        session.session.renew(at(50));
+    }
+    assert_eq!(store.sweep(at(59), 100), 0, "nothing is due yet");
+    assert_eq!(
+        store.sweep(at(61), 100),
+        100,
+        "a step is as large as it was allowed to be"
+    );
+    while store.sweep(at(61), 100) > 0 {}
+    assert_eq!(store.len(), 300, "renewed sessions stay");
+    while store.sweep(at(111), 100) > 0 {}
+    assert_eq!(store.len(), 0);
+    assert_eq!(
+        now_or_never(store.remove_user(&UserName::parse("alice").unwrap())),
+        0,
+        "the index is empty too"
+    );
+}
+
+#[test]
+fn the_oldest_session_goes_when_a_user_has_too_many() {
+    let store = store(2);
+    let [first, second, third] = [0, 1, 2].map(|second| sign_in(&store, "alice", at(second)));
+    let other = sign_in(&store, "bob", at(3));
+    let live = [&first, &second, &third, &other].map(|session| is_live(&store, session, at(4)));
+    assert_eq!(live, [false, true, true, true]);
+}
+
+#[test]
+fn one_session_or_all_of_a_user_can_be_ended() {
+    let store = store(20);
+    let [first, second, third] = [0, 1, 2].map(|second| sign_in(&store, "alice", at(second)));
+    let other = sign_in(&store, "bob", at(3));
+    assert!(now_or_never(store.remove(&first.token.key())).is_some());
+    assert!(now_or_never(store.remove(&first.token.key())).is_none());
+    assert!(!is_live(&store, &first, at(4)));
+    assert_eq!(
+        now_or_never(store.remove_user(&UserName::parse("alice").unwrap())),
+        2
+    );
+    let live = [&second, &third, &other].map(|session| is_live(&store, session, at(4)));
+    assert_eq!(live, [false, false, true]);
+}
+
+#[test]
+fn sign_in_sign_out_and_sweep_of_one_user_in_parallel_leave_nothing_behind() {
+    let store = store(5);
+    let barrier = Barrier::new(4);
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            let (store, barrier) = (&store, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                for round in 0..500 {
+                    let session = sign_in(store, "alice", at(round));
+                    match thread {
+                        0 => drop(now_or_never(store.remove(&session.token.key()))),
+                        1 => drop(now_or_never(
+                            store.remove_user(&session.session.identity().username),
+                        )),
+                        _ => drop(store.sweep(at(round + 100), 64)),
+                    }
+                }
+            });
+        }
+    });
+    now_or_never(store.remove_user(&UserName::parse("alice").unwrap()));
+    while store.sweep(at(10_000), 64) > 0 {}
+    assert_eq!(store.len(), 0);
+}

@@ -1,0 +1,199 @@
+//! Sessions: signed-in browsers, known by a cookie of which only the hash is kept.
+//!
+//! [`id`] makes the names of a session, [`lifetime`] holds the rules of expiry as pure functions of
+//! time, [`memory`] is the table. [`SessionStore`] is what everybody else talks to.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    clock::Timestamp,
+    config::SessionConfig,
+    identity::{Identity, UserName},
+};
+
+pub mod form_token;
+pub mod id;
+pub mod lifetime;
+pub mod memory;
+
+use id::{SessionHandle, SessionKey, SessionToken};
+use lifetime::Lifetime;
+use memory::MemoryStore;
+
+/// One signed-in browser.
+#[derive(Debug)]
+pub struct Session {
+    handle: SessionHandle,
+    identity: Arc<Identity>,
+    device: Device,
+    created: Timestamp,
+    lifetime: Lifetime,
+    last_use: AtomicU64,
+}
+
+/// What is remembered of the browser that signed in, for its owner to recognise it by.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// Its `User-Agent`, cut to [`Device::MAX_USER_AGENT`] bytes.
+    pub user_agent: Box<str>,
+    /// Its address at sign-in.
+    pub address: IpAddr,
+}
+
+impl Device {
+    /// Longer ones are cut: a client chooses its `User-Agent`, and a table of sessions keeps it.
+    pub const MAX_USER_AGENT: usize = 256;
+
+    /// Takes what the sign-in's request said.
+    pub fn new(user_agent: &str, address: IpAddr) -> Self {
+        let end = user_agent.floor_char_boundary(Self::MAX_USER_AGENT);
+        Self {
+            user_agent: user_agent.get(..end).unwrap_or_default().into(),
+            address,
+        }
+    }
+}
+
+impl Session {
+    /// The public name, safe to show and to log.
+    pub fn handle(&self) -> &SessionHandle {
+        &self.handle
+    }
+
+    /// Who is signed in.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// The browser.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// When it began.
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// Its limits.
+    pub fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    /// When it was last used by a request that passed.
+    pub fn last_use(&self) -> Timestamp {
+        Timestamp::from_unix_millis(self.last_use.load(Ordering::Relaxed))
+    }
+
+    /// When it ends if nothing uses it until then.
+    pub fn expires_at(&self) -> Timestamp {
+        self.lifetime.expires_at(self.created, self.last_use())
+    }
+
+    /// Renews the idle limit. Takes no lock: two requests at the same instant may store either time.
+    pub fn renew(&self, now: Timestamp) {
+        self.last_use.store(now.unix_millis(), Ordering::Relaxed);
+    }
+}
+
+/// A session that was just made, and the only copy of the token that opens it.
+#[derive(Debug)]
+pub struct NewSession {
+    /// For the cookie.
+    pub token: SessionToken,
+    /// The session.
+    pub session: Arc<Session>,
+}
+
+/// The operating system's random source failed, so nothing unguessable can be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the system's random number source failed")]
+pub struct NoRandomness(#[from] getrandom::Error);
+
+/// Where sessions live. A closed set on the hot path: an enum, whose calls cost no allocation.
+#[derive(Debug)]
+pub enum SessionStore {
+    /// In this process; they end with it.
+    Memory(MemoryStore),
+}
+
+impl SessionStore {
+    /// The store that the configuration names.
+    pub fn new(config: &SessionConfig) -> Self {
+        Self::Memory(MemoryStore::new(config.max_per_user))
+    }
+
+    /// Makes a session under a fresh id. The user's oldest goes where they have too many.
+    ///
+    /// # Errors
+    /// The system's random source failed; nothing was made.
+    pub async fn create(
+        &self,
+        identity: Arc<Identity>,
+        device: Device,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> Result<NewSession, NoRandomness> {
+        let token = SessionToken::generate()?;
+        let session = Arc::new(Session {
+            handle: SessionHandle::generate()?,
+            identity,
+            device,
+            created: now,
+            lifetime,
+            last_use: AtomicU64::new(now.unix_millis()),
+        });
+        match self {
+            Self::Memory(store) => store.insert(token.key(), Arc::clone(&session)),
+        }
+        Ok(NewSession { token, session })
+    }
+
+    /// The live session of this key. Does not renew it: only a request that passes does.
+    pub async fn find(&self, key: &SessionKey, now: Timestamp) -> Option<Arc<Session>> {
+        let session = match self {
+            Self::Memory(store) => store.find(key)?,
+        };
+        (now < session.expires_at()).then_some(session)
+    }
+
+    /// Ends a session; the one it was, if there was one.
+    pub async fn remove(&self, key: &SessionKey) -> Option<Arc<Session>> {
+        match self {
+            Self::Memory(store) => store.remove(key),
+        }
+    }
+
+    /// Ends all sessions of a user; how many there were.
+    pub async fn remove_user(&self, user: &UserName) -> usize {
+        match self {
+            Self::Memory(store) => store.remove_user(user),
+        }
+    }
+
+    /// Takes up to `most` sessions that are due out of the table, or files them anew where a use has moved
+    /// their end. Returns how many were looked at: fewer than `most` means nothing more is due.
+    pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
+        match self {
+            Self::Memory(store) => store.sweep(now, most),
+        }
+    }
+
+    /// How many sessions there are, expired ones that were not swept yet among them.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Memory(store) => store.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

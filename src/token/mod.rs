@@ -1,0 +1,79 @@
+//! Signed tokens: JWTs of RFC 7519 in the access-token profile of RFC 9068.
+//!
+//! [`keys`] keeps what signs, [`issue`] makes tokens, [`verify`] takes them back. Times are arguments.
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{Identity, UserName};
+
+pub mod issue;
+pub mod keys;
+pub mod verify;
+
+pub use keys::{KeyError, KeyRing};
+pub use verify::TokenError;
+
+/// The `typ` of our tokens (RFC 9068, section 2.1), so that no other JWT passes for one.
+pub const TOKEN_TYPE: &str = "at+jwt";
+
+/// What a token of ours says. A claim of another JSON type than here makes the token invalid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who signed it.
+    pub iss: String,
+    /// Whom it is about: the user name.
+    pub sub: UserName,
+    /// Whom it is for.
+    pub aud: Audience,
+    /// When it was signed, in seconds since 1970.
+    pub iat: u64,
+    /// From when on it is not valid any more.
+    pub exp: u64,
+    /// Before when it is not valid yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<u64>,
+    /// Its own name, different for each token.
+    pub jti: String,
+    /// The user name.
+    pub username: UserName,
+    /// What to call the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The user's e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The user's roles.
+    pub roles: Vec<String>,
+}
+
+impl Claims {
+    /// The person the token is about.
+    pub fn identity(self) -> Identity {
+        Identity {
+            username: self.username,
+            name: self.name,
+            email: self.email,
+            roles: self.roles,
+        }
+    }
+}
+
+/// `aud`: one name or several (RFC 7519, section 4.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// `"portcullis"`.
+    One(String),
+    /// `["portcullis", "other"]`.
+    Several(Vec<String>),
+}
+
+impl Audience {
+    /// Whether `name` is among them. An empty list contains nobody.
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::One(one) => one == name,
+            Self::Several(names) => names.iter().any(|one| one == name),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The apps behind the gateway: connections to them, kept open between requests.
+
+pub mod connect;
+pub mod pool;
+
+pub use pool::{Pool, Sender};

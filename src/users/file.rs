@@ -1,0 +1,309 @@
+//! The user file: `users.toml`, a `[[user]]` for each person.
+
+use std::{
+    collections::HashMap,
+    fmt, fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use toml::de::DeTable;
+
+use super::{
+    User,
+    password::{PasswordHash, UnusableHash},
+};
+use crate::{
+    config::{
+        Problem, Severity,
+        reader::{Report, Table, Value},
+        source::Source,
+        units,
+    },
+    identity::{UserName, is_unprintable},
+};
+
+/// Everybody in a user file.
+#[derive(Debug, Default)]
+pub struct UserFile {
+    users: Vec<Arc<User>>,
+    by_name: HashMap<UserName, usize>,
+}
+
+/// Everything that is wrong with a user file. Never shows a hash.
+#[derive(Debug)]
+pub struct UserFileError(pub Vec<Problem>);
+
+impl fmt::Display for UserFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for UserFileError {}
+
+impl UserFile {
+    /// Reads a user file. A hash that needs more than `hash_memory` bytes is refused: it could never be checked.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(path: &Path, hash_memory: u64) -> Result<Self, UserFileError> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            let problem = Problem::of_file(path, format!("cannot read the user file: {error}"));
+            UserFileError(vec![problem.hint(
+                "make one with `portcullis user add NAME`, or name another as `file` in [users]",
+            )])
+        })?;
+        Self::parse(text, path, hash_memory)
+    }
+
+    /// Reads the text of a user file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(text: String, path: &Path, hash_memory: u64) -> Result<Self, UserFileError> {
+        let source = Source {
+            file: path.to_owned(),
+            text,
+        };
+        let no_environment = |_: &str| None;
+        let report = Report::new(&source, &no_environment);
+        let (document, errors) = DeTable::parse_recoverable(&source.text);
+        for error in &errors {
+            let problem = report.problem(&error.span().unwrap_or(0..0), error.message().replace('\n', ", "));
+            // The line may be a password's.
+            report.add(problem.beside_a_secret());
+        }
+        if !errors.is_empty() {
+            return Err(UserFileError(report.into_problems()));
+        }
+        let mut root = Table::new(&report, "the user file", 0..0, document.into_inner());
+        let mut file = Self::default();
+        for value in root.take("user").and_then(Value::list).unwrap_or_default() {
+            let span = value.span();
+            let Some(user) = value
+                .table("[[user]]")
+                .and_then(|table| read_user(table, hash_memory))
+            else {
+                continue;
+            };
+            if file.by_name.contains_key(&user.username) {
+                report.add(report.problem(
+                    &span,
+                    format!("there is another user called \"{}\"", user.username),
+                ));
+                continue;
+            }
+            file.by_name.insert(user.username.clone(), file.users.len());
+            file.users.push(Arc::new(user));
+        }
+        root.finish(&[]);
+        let problems = report.into_problems();
+        match problems.iter().any(|problem| problem.severity == Severity::Error) {
+            true => Err(UserFileError(problems)),
+            false => Ok(file),
+        }
+    }
+
+    /// The user of exactly this name.
+    pub fn find(&self, name: &UserName) -> Option<&Arc<User>> {
+        self.by_name.get(name).and_then(|index| self.users.get(*index))
+    }
+
+    /// Everybody, in the order of the file.
+    pub fn users(&self) -> &[Arc<User>] {
+        &self.users
+    }
+}
+
+fn read_user(mut table: Table<'_, '_>, hash_memory: u64) -> Option<User> {
+    let name = table.take("name");
+    if name.is_none() {
+        table
+            .report()
+            .add(table.report().problem(table.span(), "this user has no `name`"));
+    }
+    let username =
+        name.and_then(|value| value.parsed(|text| UserName::parse(text).map_err(|error| error.to_string())));
+    let called = username
+        .as_ref()
+        .map_or_else(|| "NAME".to_owned(), ToString::to_string);
+    let password = table
+        .take("password")
+        .map(|value| read_hash(value, &called, hash_memory));
+    let display_name = table
+        .take("display_name")
+        .and_then(|value| value.parsed(printable));
+    let email = table.take("email").and_then(|value| value.parsed(printable));
+    let roles = table.take("roles").and_then(Value::list).unwrap_or_default();
+    let roles = roles.iter().filter_map(|value| value.parsed(role)).collect();
+    let disabled = table.take("disabled").and_then(|value| value.boolean());
+    table.finish(&[]);
+    Some(User {
+        username: username?,
+        name: display_name.filter(|name| !name.is_empty()),
+        email: email.filter(|email| !email.is_empty()),
+        roles,
+        disabled: disabled.unwrap_or(false),
+        password: password.flatten(),
+    })
+}
+
+fn read_hash(value: Value<'_, '_>, user: &str, hash_memory: u64) -> Option<PasswordHash> {
+    let value = value.holding_a_secret();
+    let text = value.string()?;
+    match PasswordHash::parse(&text) {
+        Ok(hash) if hash.memory() > hash_memory => {
+            let most = units::show_size(hash_memory);
+            value.reject_with(
+                format!(
+                    "checking this hash takes {}, but there is room for {most}",
+                    units::show_size(hash.memory())
+                ),
+                "raise `hash_memory` in [users.password], or set a new password",
+            );
+            None
+        }
+        Ok(hash) => Some(hash),
+        Err(error @ UnusableHash::NoHash) => {
+            value.reject(error.to_string());
+            None
+        }
+        Err(error) => {
+            value.reject_with(
+                error.to_string(),
+                format!("set a new password with `portcullis user passwd {user}`"),
+            );
+            None
+        }
+    }
+}
+
+/// Text that becomes a header's value: nothing in it may end the header.
+fn printable(text: &str) -> Result<String, String> {
+    match text.chars().any(is_unprintable) || text.trim() != text || text.len() > 1000 {
+        true => Err("this cannot have control or invisible characters, or white space around it".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// Roles are sent as one comma-separated header, so a comma in one would be two.
+pub(super) fn role(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.contains(',') {
+        true => Err("a role cannot be empty or contain a comma".to_owned()),
+        false => printable(text),
+    }
+}
+
+/// The user file as it is now: read anew when it has changed.
+#[derive(Debug)]
+pub struct UserDirectory {
+    path: PathBuf,
+    hash_memory: u64,
+    current: ArcSwap<UserFile>,
+    version: Mutex<Option<FileVersion>>,
+}
+
+/// What changes when a file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileVersion {
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+/// Why the directory cannot be asked. Nobody is signed in from it until it can.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The file is gone or cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file has mistakes in it.
+    #[error("{0}")]
+    Broken(#[from] UserFileError),
+}
+
+impl UserDirectory {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn open(path: &Path, hash_memory: u64) -> Result<Self, UserFileError> {
+        let version = FileVersion::of(path).ok();
+        let file = UserFile::load(path, hash_memory)?;
+        Ok(Self {
+            path: path.to_owned(),
+            hash_memory,
+            current: ArcSwap::from_pointee(file),
+            version: Mutex::new(version),
+        })
+    }
+
+    /// The user of exactly this name, in the file as it is now.
+    ///
+    /// A look at the file and, after a change, a read of it: some microseconds beside a hash's milliseconds, so it
+    /// is done where it is needed instead of on another thread.
+    ///
+    /// # Errors
+    /// The file has become unreadable, or broken. What it said before is not used: somebody may just have been
+    /// taken out of it.
+    pub fn find(&self, name: &UserName) -> Result<Option<Arc<User>>, DirectoryError> {
+        self.refresh()?;
+        Ok(self.current.load().find(name).cloned())
+    }
+
+    /// Somebody's hash, for a name that has none to be checked against at the same price.
+    pub fn any_hash(&self) -> Option<PasswordHash> {
+        self.current
+            .load()
+            .users()
+            .iter()
+            .find_map(|user| user.password.clone())
+    }
+
+    fn refresh(&self) -> Result<(), DirectoryError> {
+        let unreadable = |source| DirectoryError::Unreadable {
+            path: self.path.clone(),
+            source,
+        };
+        let mut known = self.version.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = FileVersion::of(&self.path).map_err(unreadable)?;
+        if *known == Some(version) {
+            return Ok(());
+        }
+        // Forgotten first: a file that is broken is read again at the next sign-in.
+        *known = None;
+        self.current
+            .store(Arc::new(UserFile::load(&self.path, self.hash_memory)?));
+        *known = Some(version);
+        Ok(())
+    }
+}
+
+impl FileVersion {
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        Ok(Self {
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

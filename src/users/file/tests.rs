@@ -1,0 +1,108 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const HASH: &str = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+
+fn parse(text: &str) -> Result<UserFile, String> {
+    UserFile::parse(text.to_owned(), Path::new("users.toml"), 1 << 20).map_err(|error| error.to_string())
+}
+
+fn name(name: &str) -> UserName {
+    UserName::parse(name).unwrap()
+}
+
+#[test]
+fn a_user_file_says_who_there_is() {
+    let text = format!(
+        "[[user]]\nname = \"alice\"\npassword = \"{HASH}\"\ndisplay_name = \"Alice Liddell\"\n\
+         email = \"alice@example.com\"\nroles = [\"staff\", \"wiki\"]\n[[user]]\nname = \"bob\"\ndisabled = true\n"
+    );
+    let file = parse(&text).unwrap();
+    let alice = file.find(&name("alice")).unwrap();
+    assert_eq!(alice.identity().roles_joined(), "staff,wiki");
+    assert_eq!(alice.name.as_deref(), Some("Alice Liddell"));
+    assert!(alice.password.is_some() && !alice.disabled);
+    let bob = file.find(&name("bob")).unwrap();
+    assert!(bob.password.is_none() && bob.disabled && bob.roles.is_empty());
+    assert!(file.find(&name("Alice")).is_none(), "names are compared exactly");
+    assert!(parse("").unwrap().users().is_empty());
+    assert!(!format!("{alice:?}").contains("c29tZXNhbHQ"));
+}
+
+#[test]
+fn every_mistake_is_named_with_its_place_and_no_hash_is_shown() {
+    let text = format!(
+        "[[user]]\nname = \"alice\"\npassword = \"{HASH}\"\n\
+         [[user]]\nnme = \"bob\"\n\
+         [[user]]\nname = \"alice\"\n\
+         [[user]]\nname = \"carol\\n\"\n\
+         [[user]]\nname = \"dave\"\npassword = \"hunter2\"\n\
+         [[user]]\nname = \"erin\"\npassword = \"$apr1$abcdefgh$xyz\"\n\
+         [[user]]\nname = \"frank\"\nroles = [\"a,b\", \"\"]\nemail = \"x\\r\\nSet-Cookie: a=b\"\n\
+         [[user]]\nname = \"grace\"\npassword = \"$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4\"\n\
+         [users]\nx = 1\n"
+    );
+    let error = parse(&text).unwrap_err();
+    for part in [
+        "users.toml:4:1: this user has no `name`",
+        "users.toml:5:1: unknown key `nme` in [[user]]",
+        "hint: did you mean `name`?",
+        "users.toml:6:1: there is another user called \"alice\"",
+        "users.toml:9:8: a user name cannot",
+        "users.toml:12:12: this is not a password hash; make one with `portcullis hash`",
+        "users.toml:15:12: the hash format `$apr1$` is not supported",
+        "set a new password with `portcullis user passwd erin`",
+        "users.toml:18:10: a role cannot be empty or contain a comma",
+        "users.toml:19:9: this cannot have control or invisible characters",
+        "users.toml:22:12: checking this hash takes 64MiB, but there is room for 1MiB",
+        "users.toml:23:2: unknown key `users`",
+    ] {
+        assert!(error.contains(part), "{part}\n--- is missing in\n{error}");
+    }
+    for secret in ["hunter2", "abcdefgh", "c29tZXNhbHQ"] {
+        assert!(!error.contains(secret), "{error}");
+    }
+    let broken = parse("[[user]]\nname = \"a\"\npassword = \"hunter2\n").unwrap_err();
+    assert!(
+        broken.contains("users.toml:3:") && !broken.contains("hunter2"),
+        "{broken}"
+    );
+}
+
+#[test]
+fn a_changed_file_counts_from_the_next_sign_in_on_and_a_broken_one_lets_nobody_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.toml");
+    let write = |text: &str| {
+        let new = folder.path().join("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, &path).unwrap();
+    };
+    write("[[user]]\nname = \"alice\"\n");
+    let directory = UserDirectory::open(&path, 1 << 20).unwrap();
+    assert!(directory.find(&name("alice")).unwrap().is_some());
+    write("[[user]]\nname = \"alice\"\n[[user]]\nname = \"bob\"\n");
+    assert!(directory.find(&name("bob")).unwrap().is_some());
+    write("[[user]\nname = \"alice\"\n");
+    for _ in 0..2 {
+        assert!(matches!(
+            directory.find(&name("alice")),
+            Err(DirectoryError::Broken(_))
+        ));
+    }
+    write("[[user]]\nname = \"bob\"\n");
+    assert!(directory.find(&name("alice")).unwrap().is_none());
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(
+        directory.find(&name("bob")),
+        Err(DirectoryError::Unreadable { .. })
+    ));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "(\\[\\[user\\]\\]\n)?(name|password|roles|disabled)? ?=? ?\\PC{0,60}") {
+        let _ = parse(&text);
+    }
+}

@@ -1,0 +1,317 @@
+//! A gateway in this process, with real sockets and files, from a configuration that reads like a sentence.
+
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
+
+use portcullis::{
+    clock::{Clock, Timestamp},
+    config,
+    server::{self, Listeners, ShutdownTrigger},
+};
+use tempfile::TempDir;
+
+use super::{RawClient, RawResponse, SampleApp, Upstream};
+
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// `PASSWORD` at the lowest cost that Argon2 knows, so that tests measure the gateway and not the hash.
+fn cheap_hash() -> &'static str {
+    static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    HASH.get_or_init(|| {
+        use argon2::password_hash::PasswordHasher;
+        let params = argon2::Params::new(8, 1, 1, None).unwrap();
+        let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+        argon2.hash_password(PASSWORD.as_bytes()).unwrap().to_string()
+    })
+}
+
+/// Begins a sentence: `gateway().route("/app", &upstream).user("alice").start().await`.
+pub fn gateway() -> GatewayBuilder {
+    GatewayBuilder {
+        server: String::new(),
+        tables: String::new(),
+        routes: String::new(),
+        users: String::new(),
+        tls: false,
+        clock: Clock::System,
+    }
+}
+
+/// The configuration of a gateway to be.
+pub struct GatewayBuilder {
+    server: String,
+    tables: String,
+    routes: String,
+    users: String,
+    tls: bool,
+    clock: Clock,
+}
+
+/// Where a route leads.
+pub trait Url {
+    /// As `gateway.toml` writes it.
+    fn url(&self) -> String;
+}
+
+impl Url for Upstream {
+    fn url(&self) -> String {
+        Upstream::url(self)
+    }
+}
+
+impl Url for SampleApp {
+    fn url(&self) -> String {
+        SampleApp::url(self)
+    }
+}
+
+impl Url for str {
+    fn url(&self) -> String {
+        self.to_owned()
+    }
+}
+
+impl GatewayBuilder {
+    /// A route for everybody who is signed in.
+    pub fn route(self, path: &str, upstream: &(impl Url + ?Sized)) -> Self {
+        self.route_with(path, upstream, "")
+    }
+
+    /// A route for everybody.
+    pub fn public(self, path: &str, upstream: &(impl Url + ?Sized)) -> Self {
+        self.route_with(path, upstream, "access = \"public\"")
+    }
+
+    /// A route with more lines of TOML.
+    pub fn route_with(mut self, path: &str, upstream: &(impl Url + ?Sized), more: &str) -> Self {
+        self.routes += &format!(
+            "[[route]]\npath = {path:?}\nupstream = {:?}\n{more}\n",
+            upstream.url()
+        );
+        self
+    }
+
+    /// A user with [`PASSWORD`] and no roles.
+    pub fn user(self, name: &str) -> Self {
+        self.user_with(name, &[], "")
+    }
+
+    /// A user with [`PASSWORD`], these roles and more lines of TOML.
+    pub fn user_with(mut self, name: &str, roles: &[&str], more: &str) -> Self {
+        let hash = cheap_hash();
+        self.users += &format!("[[user]]\nname = {name:?}\npassword = {hash:?}\nroles = {roles:?}\n{more}\n");
+        self
+    }
+
+    /// Lines for `[server]`.
+    pub fn server(mut self, lines: &str) -> Self {
+        self.server += lines;
+        self.server += "\n";
+        self
+    }
+
+    /// Whole tables, such as `[session]`.
+    pub fn table(mut self, table: &str) -> Self {
+        self.tables += table;
+        self.tables += "\n";
+        self
+    }
+
+    /// TLS with a certificate for localhost.
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// A clock that stands still until the test moves it.
+    pub fn standing_clock(mut self) -> Self {
+        self.clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
+        self
+    }
+
+    /// Starts it on a free port.
+    pub async fn start(self) -> Gateway {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n{}\n",
+            self.server
+        );
+        if self.tls {
+            let (cert, key) = server::self_signed::localhost_certificate().unwrap();
+            std::fs::write(folder.path().join("localhost.crt"), cert).unwrap();
+            std::fs::write(folder.path().join("localhost.key"), key).unwrap();
+            text += "[server.tls]\ncert = \"localhost.crt\"\nkey = \"localhost.key\"\n";
+        }
+        if !self.tables.contains("[log]") {
+            text += "[log]\naccess = \"access.log\"\nformat = \"json\"\n";
+        }
+        // What an unknown name's hash costs.
+        if !self.tables.contains("[users.password]") {
+            text += "[users.password]\nargon2 = { memory = \"8MiB\", passes = 1, lanes = 1 }\n";
+        }
+        text += &self.tables;
+        text += &self.routes;
+        let file = folder.path().join("gateway.toml");
+        std::fs::write(&file, &text).unwrap();
+        std::fs::write(folder.path().join("users.toml"), &self.users).unwrap();
+
+        let loaded = config::load(&file).unwrap_or_else(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}\n{text}", problems.join("\n"))
+        });
+        let (gateway, flush) =
+            portcullis::gateway::Gateway::build(loaded.config, self.clock.clone()).unwrap();
+        let gateway = Arc::new(gateway);
+        let workers = NonZeroUsize::new(2).unwrap();
+        let listeners = Listeners::bind(&gateway.server.listen, workers).unwrap();
+        let address = listeners.addresses()[0];
+        let tls = gateway
+            .server
+            .tls
+            .as_ref()
+            .map(|tls| server::tls::Acceptor::new(tls).unwrap());
+        let (trigger, shutdown) = server::shutdown::channel();
+        let shared = Arc::clone(&gateway);
+        let thread = thread::spawn(move || {
+            let _flush = flush;
+            server::serve(&shared, listeners, tls.as_ref(), &shutdown).unwrap();
+        });
+        let scheme = if self.tls { "https" } else { "http" };
+        Gateway {
+            address,
+            base: format!("{scheme}://localhost:{}", address.port()),
+            clock: self.clock,
+            shared: gateway,
+            client: client(),
+            stop: Some((trigger, thread)),
+            folder,
+        }
+    }
+}
+
+/// A client that follows no redirect, keeps no cookie and believes every certificate.
+fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_danger_accept_invalid_certs(true)
+        .timeout(super::PATIENCE)
+        .build()
+        .unwrap()
+}
+
+/// A running gateway.
+pub struct Gateway {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its address as a browser writes it.
+    pub base: String,
+    clock: Clock,
+    shared: Arc<portcullis::gateway::Gateway>,
+    client: reqwest::Client,
+    stop: Option<(ShutdownTrigger, thread::JoinHandle<()>)>,
+    folder: TempDir,
+}
+
+impl Gateway {
+    /// A GET for this path.
+    pub fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.request("GET", path)
+    }
+
+    /// A POST for this path.
+    pub fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        self.request("POST", path)
+    }
+
+    /// A request for this path.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.client
+            .request(method.parse().unwrap(), format!("{}{path}", self.base))
+    }
+
+    /// A raw connection.
+    pub async fn raw(&self) -> RawClient {
+        RawClient::connect(self.address).await
+    }
+
+    /// Sends bytes over a connection of their own and reads one answer.
+    pub async fn exchange(&self, bytes: impl AsRef<[u8]>) -> Option<RawResponse> {
+        let mut client = self.raw().await;
+        client.send(bytes).await;
+        client.response().await
+    }
+
+    /// Signs somebody in as a program does and returns the session cookie as `name=value`.
+    pub async fn sign_in(&self, user: &str) -> String {
+        let response = self
+            .post("/.auth/login")
+            .json(&serde_json::json!({ "username": user, "password": PASSWORD }))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200, "{user} could not sign in");
+        let cookie = response.headers()["set-cookie"].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// A bearer token for somebody.
+    pub async fn token(&self, user: &str) -> String {
+        let form = [
+            ("grant_type", "password"),
+            ("username", user),
+            ("password", PASSWORD),
+        ];
+        let response = self.post("/.auth/token").form(&form).send().await.unwrap();
+        assert_eq!(response.status(), 200, "no token for {user}");
+        let answer: serde_json::Value = response.json().await.unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// How many sessions there are.
+    pub fn sessions(&self) -> usize {
+        self.shared.authenticator.sessions.len()
+    }
+
+    /// Moves a standing clock.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// The folder of its files.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Begins the stop, as SIGTERM does.
+    pub fn drain(&self) {
+        if let Some((trigger, _)) = &self.stop {
+            trigger.drain();
+        }
+    }
+
+    /// Waits for its end and returns its access log, a JSON object a line.
+    pub fn stopped(mut self) -> Vec<serde_json::Value> {
+        self.join();
+        let log = std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
+        log.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    fn join(&mut self) {
+        if let Some((trigger, thread)) = self.stop.take() {
+            trigger.drain();
+            trigger.now();
+            // A panic of the gateway is a failure of the test, unless it is failing already.
+            if thread.join().is_err() && !thread::panicking() {
+                panic!("the gateway panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.join();
+    }
+}

@@ -1,0 +1,22 @@
+//! What the tests are written with: a gateway, upstreams that remember, and clients that say exactly what they
+//! are told to. Everything listens on a free port and stops when it goes out of scope.
+
+mod gateway;
+mod raw;
+mod upstream;
+
+pub use gateway::{Gateway, GatewayBuilder, PASSWORD, gateway};
+pub use raw::{RawClient, RawResponse};
+pub use upstream::{SampleApp, Upstream, sample_app};
+
+use std::time::Duration;
+
+/// How long a test waits for something that must happen. Only a failing test ever waits that long.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for a future that must become ready.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}

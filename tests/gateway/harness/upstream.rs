@@ -1,0 +1,227 @@
+//! Upstreams: one that records every byte, and the sample app.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+/// What an upstream received, byte for byte.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// Request line and headers, with the empty line at their end.
+    pub head: String,
+    /// The body as it was framed: chunks are not decoded.
+    pub body: Vec<u8>,
+}
+
+impl Received {
+    /// The request line.
+    pub fn line(&self) -> &str {
+        self.head.lines().next().unwrap()
+    }
+
+    /// All values of a header, the name compared as HTTP does.
+    pub fn header(&self, name: &str) -> Vec<&str> {
+        self.head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'))
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+            .collect()
+    }
+
+    /// The names of all headers, in lower case.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        names.map(|(name, _)| name.to_ascii_lowercase()).collect()
+    }
+}
+
+type Script = dyn Fn(&Received) -> Vec<u8> + Send + Sync;
+
+/// An upstream that records what it receives and answers by its script.
+pub struct Upstream {
+    address: SocketAddr,
+    received: Arc<Mutex<Vec<Received>>>,
+    bytes: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Upstream {
+    /// Answers everything with 200 and `hello`.
+    pub fn start() -> Self {
+        Self::answering(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello".to_vec())
+    }
+
+    /// Answers with whatever bytes the script makes of a request. An answer with `connection: close` in it, or an
+    /// empty one, closes the connection.
+    pub fn answering(script: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let upstream = Self {
+            address: listener.local_addr().unwrap(),
+            received: Arc::default(),
+            bytes: Arc::default(),
+            connections: Arc::default(),
+        };
+        let script: Arc<Script> = Arc::new(script);
+        let (received, bytes) = (Arc::clone(&upstream.received), Arc::clone(&upstream.bytes));
+        let connections = Arc::clone(&upstream.connections);
+        // The thread ends with the test's process: it holds nothing that others wait for.
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (script, received, bytes) =
+                    (Arc::clone(&script), Arc::clone(&received), Arc::clone(&bytes));
+                connections.fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || converse(stream.unwrap(), &*script, &received, &bytes));
+            }
+        });
+        upstream
+    }
+
+    /// Its address as a route's `upstream`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Everything it received so far.
+    pub fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// The only request it received.
+    #[track_caller]
+    pub fn only(&self) -> Received {
+        let received = self.received();
+        assert_eq!(received.len(), 1, "{received:#?}");
+        received[0].clone()
+    }
+
+    /// Forgets what it received so far.
+    pub fn forget(&self) {
+        self.received.lock().unwrap().clear();
+        self.bytes.store(0, Ordering::SeqCst);
+    }
+
+    /// How many connections were made to it.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Holds that not one byte came here.
+    #[track_caller]
+    pub fn saw_nothing(&self) {
+        assert_eq!(
+            self.bytes.load(Ordering::SeqCst),
+            0,
+            "the upstream saw {:#?}",
+            self.received()
+        );
+    }
+}
+
+/// Reads requests and answers them until the other side closes. Unparsable bytes are recorded too.
+fn converse(stream: TcpStream, script: &Script, received: &Mutex<Vec<Received>>, bytes: &AtomicUsize) {
+    let mut answers = stream.try_clone().unwrap();
+    let mut reader = BufReader::new(Counting { stream, bytes });
+    while let Some(request) = read_request(&mut reader) {
+        received.lock().unwrap().push(request.clone());
+        let answer = script(&request);
+        if answers.write_all(&answer).is_err() || answer.is_empty() {
+            return;
+        }
+        if String::from_utf8_lossy(&answer)
+            .to_ascii_lowercase()
+            .contains("connection: close")
+        {
+            return;
+        }
+    }
+}
+
+/// Counts bytes as they come, before anything is made of them.
+struct Counting<'a> {
+    stream: TcpStream,
+    bytes: &'a AtomicUsize,
+}
+
+impl Read for Counting<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        self.bytes.fetch_add(read, Ordering::SeqCst);
+        Ok(read)
+    }
+}
+
+fn read_request(reader: &mut impl BufRead) -> Option<Received> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if reader.read_until(b'\n', &mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let mut request = Received {
+        head: String::from_utf8_lossy(&head).into_owned(),
+        body: Vec::new(),
+    };
+    if let Some(length) = request.header("content-length").first() {
+        request.body = vec![0; length.parse().unwrap()];
+        reader.read_exact(&mut request.body).ok()?;
+    } else if !request.header("transfer-encoding").is_empty() {
+        while !request.body.ends_with(b"0\r\n\r\n") {
+            if reader.read_until(b'\n', &mut request.body).ok()? == 0 {
+                return None;
+            }
+        }
+    }
+    Some(request)
+}
+
+/// The sample app on a free port.
+pub struct SampleApp {
+    address: SocketAddr,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+/// Starts the sample app.
+pub fn sample_app() -> SampleApp {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let stopped = async { drop(stopped.await) };
+            portcullis::sample_app::serve(listener, stopped).await.unwrap();
+        });
+    });
+    SampleApp {
+        address,
+        stop: Some(stop),
+    }
+}
+
+impl SampleApp {
+    /// Its address as a route's `upstream`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for SampleApp {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+}
