@@ -69,6 +69,7 @@ impl Gateway {
     /// A part cannot be built; nothing was left half-made.
     pub fn build(config: Config, clock: Clock) -> Result<(Self, FlushOnDrop), BuildError> {
         let (access_log, flush) = AccessLogger::open(&config.log).map_err(BuildError::AccessLog)?;
+        let sign_in = SignIn::open(&config.users)?;
         let set_by_routes = config
             .routes
             .iter()
@@ -82,8 +83,9 @@ impl Gateway {
                 cookie: config.session.cookie.clone(),
                 keys: KeyRing::open(&config.token.signing)?,
                 token: config.token,
+                users: Arc::clone(sign_in.directory()),
             },
-            sign_in: SignIn::open(&config.users)?,
+            sign_in,
             form_key: FormKey::generate()?,
             cookies: CookieStyle {
                 secure: config.server.public_url.is_secure(),

@@ -1,23 +1,87 @@
-//! portcullis: a reverse-proxy authentication gateway.
-pub mod authenticate;
-pub mod authorize;
+//! portcullis: a reverse-proxy authentication gateway. It stands in front of unmodified web apps, signs people in
+//! itself, and forwards only requests whose session cookie or bearer token is valid.
+//!
+//! # The life of a request
+//!
+//! [`server`] accepts a connection on one of its workers and hands each request to [`handle::handle`],
+//! whose `pipeline` tells the whole story in this order:
+//!
+//! 1. [`http::target`] refuses a target with more than one reading;
+//! 2. [`portal::answer`] answers the gateway's own addresses, under `/.auth/`;
+//! 3. [`route::RouteTable::find`] chooses the route, the most specific one;
+//! 4. [`authenticate::Authenticator::authenticate`] finds out who it is, by session cookie or token;
+//! 5. [`authorize::authorize`] checks the route's rule, and alone makes a [`authorize::Permit`];
+//! 6. [`forward::forward`] takes the permit and makes the trip to the upstream and back.
+//!
+//! Any of them may end the story with a [`refusal::Refusal`], which [`respond::refuse`] renders.
+//!
+//! # Layers
+//!
+//! Each module imports only from lines below its own; a test holds that.
+//!
+//! ```text
+//! cli
+//! server  sample_app
+//! handle
+//! portal
+//! gateway
+//! forward
+//! authorize
+//! authenticate
+//! route  upstream
+//! respond
+//! pages  refusal
+//! http  session  token  users
+//! identity  observe
+//! config
+//! clock
+//! ```
+//!
+//! `sample_app` is an upstream: it knows nothing of the gateway but the look of its pages.
+//!
+//! # Invariants
+//!
+//! - Nothing is forwarded without a permit, and only `authorize` makes one.
+//! - A credential that cannot be checked, for whatever reason, is no credential.
+//! - Secrets are held as hashes, or in types that do not print.
+//! - There is no lock per request that another worker can hold, no global, and no `unsafe`.
+
 pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod forward;
-pub mod gateway;
-pub mod handle;
-pub mod http;
-pub mod identity;
-pub mod observe;
-pub mod pages;
-pub mod portal;
-pub mod refusal;
-pub mod respond;
-pub mod route;
+
 pub mod sample_app;
 pub mod server;
+
+pub mod handle;
+
+pub mod portal;
+
+pub mod gateway;
+
+pub mod forward;
+
+pub mod authorize;
+
+pub mod authenticate;
+
+pub mod route;
+pub mod upstream;
+
+pub mod respond;
+
+pub mod pages;
+pub mod refusal;
+
+pub mod http;
 pub mod session;
 pub mod token;
-pub mod upstream;
 pub mod users;
+
+pub mod identity;
+pub mod observe;
+
+pub mod config;
+
+pub mod clock;
+
+#[cfg(test)]
+mod layers;

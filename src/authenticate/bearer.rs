@@ -27,6 +27,10 @@ pub(super) fn caller(
         return Ok(None);
     };
     let claims = token::verify::verify(&authenticator.keys, &authenticator.token, token, now)?;
+    // A token lives for minutes; whoever is disabled or taken out in between is out at once.
+    if !authenticator.users.admits(&claims.username) {
+        return Err(TokenError::UserGone);
+    }
     Ok(Some(Caller {
         identity: Arc::new(claims.identity()),
         proof: Proof::Bearer,

@@ -13,6 +13,7 @@ use crate::{
     identity::{Credential, Identity},
     session::{Session, SessionStore, id::SessionKey},
     token::{KeyRing, TokenError},
+    users::UserDirectory,
 };
 
 mod bearer;
@@ -29,6 +30,8 @@ pub struct Authenticator {
     pub keys: KeyRing,
     /// What our tokens must say.
     pub token: TokenConfig,
+    /// The people whom tokens may name.
+    pub users: Arc<UserDirectory>,
 }
 
 /// A person whose credential is valid.

@@ -18,6 +18,7 @@ use crate::{gateway::Gateway, handle::Worker, http::request_id::RequestIds, upst
 mod accept;
 mod activity;
 mod connection;
+mod keeper;
 pub mod listen;
 pub mod self_signed;
 pub mod shutdown;
@@ -31,9 +32,6 @@ use activity::Connections;
 /// How often a worker looks at its connections' and its pool's deadlines, at most. One look for all of them
 /// costs less than a timer for each.
 const MAX_TICK: Duration = Duration::from_secs(1);
-
-/// Sessions looked at in one step of the sweeper: well under a millisecond of work.
-const SWEEP_STEP: usize = 256;
 
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +75,8 @@ pub fn serve(
             workers.push(worker);
         }
         let keeper = thread::Builder::new()
-            .name("sweeper".to_owned())
-            .spawn_scoped(scope, || sweep(gateway, shutdown))
+            .name("keeper".to_owned())
+            .spawn_scoped(scope, || keeper::keep(gateway, shutdown))
             .map_err(ServeError::Worker)?;
         workers.push(keeper);
         let ended: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
@@ -149,26 +147,4 @@ async fn watch(worker: Rc<Worker>, connections: Rc<Connections>, tick: Duration)
         connections.close_overdue();
         worker.pool.close_idle(Instant::now());
     }
-}
-
-/// Takes expired sessions out, a few at a time, on a thread that serves no requests.
-fn sweep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeError> {
-    local_runtime()?.block_on(async {
-        let mut ticks = tokio::time::interval(MAX_TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = shutdown.started() => return Ok(()),
-            }
-            while gateway
-                .authenticator
-                .sessions
-                .sweep(gateway.clock.now(), SWEEP_STEP)
-                == SWEEP_STEP
-            {
-                tokio::task::yield_now().await;
-            }
-        }
-    })
 }

@@ -118,6 +118,19 @@ impl UserFile {
         self.by_name.get(name).and_then(|index| self.users.get(*index))
     }
 
+    /// The users whose sessions must end where this file is followed by `next`: who was taken out, disabled, or
+    /// given another password or other roles.
+    pub fn ended_by<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a UserName> {
+        let stays = |user: &User| {
+            next.find(&user.username)
+                .is_some_and(|now| now.is_the_same_as(user))
+        };
+        self.users
+            .iter()
+            .filter(move |user| !stays(user))
+            .map(|user| &user.username)
+    }
+
     /// Everybody, in the order of the file.
     pub fn users(&self) -> &[Arc<User>] {
         &self.users
@@ -266,6 +279,16 @@ impl UserDirectory {
         Ok(self.current.load().find(name).cloned())
     }
 
+    /// Everybody as of the last look.
+    pub fn current(&self) -> Arc<UserFile> {
+        self.current.load_full()
+    }
+
+    /// Whether a token of this user is still good: the user is there and not disabled, as of the last look.
+    pub fn admits(&self, name: &UserName) -> bool {
+        self.current.load().find(name).is_some_and(|user| !user.disabled)
+    }
+
     /// Somebody's hash, for a name that has none to be checked against at the same price.
     pub fn any_hash(&self) -> Option<PasswordHash> {
         self.current
@@ -275,7 +298,11 @@ impl UserDirectory {
             .find_map(|user| user.password.clone())
     }
 
-    fn refresh(&self) -> Result<(), DirectoryError> {
+    /// Reads the file if it has changed.
+    ///
+    /// # Errors
+    /// It has become unreadable, or broken; what it said before stays.
+    pub fn refresh(&self) -> Result<(), DirectoryError> {
         let unreadable = |source| DirectoryError::Unreadable {
             path: self.path.clone(),
             source,

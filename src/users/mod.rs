@@ -34,6 +34,13 @@ pub struct User {
 }
 
 impl User {
+    /// Whether nothing has changed that a session rests on.
+    fn is_the_same_as(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+            && self.disabled == other.disabled
+            && self.password == other.password
+    }
+
     /// The person as rules, headers and logs see them.
     pub fn identity(&self) -> Identity {
         Identity {

@@ -29,7 +29,7 @@ const MAX_BCRYPT_COST: u32 = 15;
 const BCRYPT_MAX_PASSWORD: usize = 72;
 
 /// A stored hash that can be checked. Its `Debug` shows the format alone.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum PasswordHash {
     /// Argon2 in the PHC format (RFC 9106).
     Argon2(Argon2Hash),
@@ -38,7 +38,7 @@ pub enum PasswordHash {
 }
 
 /// An Argon2 hash taken apart.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Argon2Hash {
     algorithm: Algorithm,
     version: Version,

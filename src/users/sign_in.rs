@@ -20,7 +20,7 @@ pub const MAX_PASSWORD_BYTES: usize = 1024;
 /// Signs people in against the user directory.
 #[derive(Debug)]
 pub struct SignIn {
-    directory: UserDirectory,
+    directory: Arc<UserDirectory>,
     hashing: Hashing,
     /// What an unknown name is checked against where the directory has no hash to lend.
     decoy: PasswordHash,
@@ -91,7 +91,7 @@ impl SignIn {
     pub fn open(config: &UsersConfig) -> Result<Self, SignInSetupError> {
         let hashing = Hashing::start(config).map_err(SignInSetupError::Thread)?;
         Ok(Self {
-            directory: UserDirectory::open(&config.file, hashing.share())?,
+            directory: Arc::new(UserDirectory::open(&config.file, hashing.share())?),
             hashing,
             decoy: PasswordHash::unmatchable(config.argon2)?,
         })
@@ -126,6 +126,11 @@ impl SignIn {
                 HashingError::TooLarge | HashingError::Failed => SignInError::HashingFailed(error),
             })?;
         verdict(user, has_own, matches).map_err(SignInError::BadCredentials)
+    }
+
+    /// The people who can sign in.
+    pub fn directory(&self) -> &Arc<UserDirectory> {
+        &self.directory
     }
 
     /// How many hashes were computed so far.

@@ -110,6 +110,7 @@ fn verdict(keys: &KeyRing, config: &TokenConfig, token: &str) -> &'static str {
         Err(TokenError::Expired) => "expired",
         Err(TokenError::NotYetValid) => "not yet valid",
         Err(TokenError::Subject) => "subject",
+        Err(TokenError::UserGone) => "user gone",
     }
 }
 

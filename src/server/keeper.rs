@@ -1,0 +1,69 @@
+//! What has to be done now and then, on a thread that serves no requests: expired sessions go, and so do those of
+//! people whom the user file no longer lets in.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::MissedTickBehavior;
+
+use super::{ServeError, Shutdown, local_runtime};
+use crate::{gateway::Gateway, users::UserFile};
+
+/// How often it looks. A disabled user's open sessions end within this time; new ones are refused at once.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Sessions looked at in one step of the sweep: well under a millisecond of work.
+const SWEEP_STEP: usize = 256;
+
+/// Keeps house until the stop begins.
+pub(super) fn keep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeError> {
+    local_runtime()?.block_on(async {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut people = People {
+            seen: gateway.authenticator.users.current(),
+            broken: false,
+        };
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = shutdown.started() => return Ok(()),
+            }
+            while gateway
+                .authenticator
+                .sessions
+                .sweep(gateway.clock.now(), SWEEP_STEP)
+                == SWEEP_STEP
+            {
+                tokio::task::yield_now().await;
+            }
+            people.look(gateway).await;
+        }
+    })
+}
+
+/// The user file as it was seen last.
+struct People {
+    seen: Arc<UserFile>,
+    broken: bool,
+}
+
+impl People {
+    /// Ends the sessions of whoever has changed since.
+    async fn look(&mut self, gateway: &Gateway) {
+        let refreshed = gateway.authenticator.users.refresh();
+        // Said once, and not once a second. Nobody signs in meanwhile; those who are signed in go on.
+        if let (Err(error), false) = (&refreshed, self.broken) {
+            tracing::error!(%error, "the user directory cannot be used: nobody can sign in");
+        }
+        self.broken = refreshed.is_err();
+        let current = gateway.authenticator.users.current();
+        if Arc::ptr_eq(&self.seen, &current) {
+            return;
+        }
+        for user in self.seen.ended_by(&current) {
+            let sessions = gateway.authenticator.sessions.remove_user(user).await;
+            tracing::info!(target: "audit", event = "user_changed", ?user, sessions, "the user's sessions have ended");
+        }
+        self.seen = current;
+    }
+}
