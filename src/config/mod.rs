@@ -2,7 +2,7 @@
 //!
 //! [`source`] keeps the text and its line numbers, [`reader`] walks it and collects every
 //! [`Problem`], one file under [`section`] per table turns what it finds into checked values, and
-//! [`load`] puts them together. Everyone else takes a section by reference and never parses again.
+//! [`load()`] puts them together. Everyone else takes a section by reference and never parses again.
 
 pub mod nearest;
 pub mod problem;

@@ -1,6 +1,6 @@
 //! People: who they are, and whether a password is theirs.
 //!
-//! [`file`] reads the user file, [`edit`] and [`import`] change it, [`password`] knows hash formats,
+//! [`mod@file`] reads the user file, [`edit`] and [`import`] change it, [`password`] knows hash formats,
 //! [`hashing`] computes them on threads of its own, [`sign_in`] is the one procedure that all of it is
 //! for. Nothing here knows HTTP.
 
