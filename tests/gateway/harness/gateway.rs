@@ -9,7 +9,7 @@ use portcullis::{
 };
 use tempfile::TempDir;
 
-use super::{RawClient, RawResponse, SampleApp, Upstream};
+use super::{Browser, RawClient, RawResponse, SampleApp, Upstream};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -182,21 +182,19 @@ impl GatewayBuilder {
             base: format!("{scheme}://localhost:{}", address.port()),
             clock: self.clock,
             shared: gateway,
-            client: client(),
+            client: client_builder().build().unwrap(),
             stop: Some((trigger, thread)),
             folder,
         }
     }
 }
 
-/// A client that follows no redirect, keeps no cookie and believes every certificate.
-fn client() -> reqwest::Client {
+/// A client that follows no redirect and believes every certificate.
+pub(super) fn client_builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .tls_danger_accept_invalid_certs(true)
         .timeout(super::PATIENCE)
-        .build()
-        .unwrap()
 }
 
 /// A running gateway.
@@ -265,6 +263,21 @@ impl Gateway {
         assert_eq!(response.status(), 200, "no token for {user}");
         let answer: serde_json::Value = response.json().await.unwrap();
         answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A browser that has never been here.
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.base)
+    }
+
+    /// Waits until there are this many sessions: expired ones are swept by a thread of their own.
+    pub async fn sessions_become(&self, count: usize) {
+        let become_so = async {
+            while self.sessions() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        super::soon("the sweep of expired sessions", become_so).await;
     }
 
     /// How many sessions there are.

@@ -1,11 +1,15 @@
 //! What the tests are written with: a gateway, upstreams that remember, and clients that say exactly what they
 //! are told to. Everything listens on a free port and stops when it goes out of scope.
 
+mod browser;
 mod gateway;
+mod process;
 mod raw;
 mod upstream;
 
+pub use browser::{Browser, as_navigation, hidden_field};
 pub use gateway::{Gateway, GatewayBuilder, PASSWORD, gateway};
+pub use process::{Running, free_port, portcullis};
 pub use raw::{RawClient, RawResponse};
 pub use upstream::{SampleApp, Upstream, sample_app};
 

@@ -1,0 +1,71 @@
+//! What a browser does, as far as cookies, forms and navigation go. The real one is in `crate::chromium`.
+
+use reqwest::Response;
+
+/// A browser with cookies of its own. It follows no redirect, so that tests see each.
+pub struct Browser {
+    client: reqwest::Client,
+    base: String,
+}
+
+impl Browser {
+    pub(super) fn new(base: &str) -> Self {
+        let client = super::gateway::client_builder().cookie_store(true).build();
+        Self {
+            client: client.unwrap(),
+            base: base.to_owned(),
+        }
+    }
+
+    /// Opens an address as a person does.
+    pub async fn navigate(&self, path: &str) -> Response {
+        let request = self.client.get(format!("{}{path}", self.base));
+        as_navigation(request).send().await.unwrap()
+    }
+
+    /// Sends a form as one of the gateway's own pages does.
+    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        let request = self.client.post(format!("{}{path}", self.base)).form(fields);
+        let request = request.header("origin", &self.base);
+        as_navigation(request).send().await.unwrap()
+    }
+
+    /// Opens the login page at `login` and sends its form, hidden fields and all.
+    pub async fn submit_login(
+        &self,
+        login: &str,
+        username: &str,
+        password: &str,
+        more: &[(&str, &str)],
+    ) -> Response {
+        let page = self.navigate(login).await.text().await.unwrap();
+        let (csrf, return_to) = (hidden_field(&page, "csrf"), hidden_field(&page, "return_to"));
+        let mut fields = vec![
+            ("username", username),
+            ("password", password),
+            ("csrf", &csrf),
+            ("return_to", &return_to),
+        ];
+        fields.extend(more);
+        self.submit("/.auth/login", &fields).await
+    }
+}
+
+/// The headers by which a browser says that a person is waiting for a page.
+pub fn as_navigation(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    request
+        .header("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")
+        .header("sec-fetch-mode", "navigate")
+        .header("sec-fetch-site", "same-origin")
+}
+
+/// The value of a hidden field of a page.
+#[track_caller]
+pub fn hidden_field(page: &str, name: &str) -> String {
+    let mark = format!("name=\"{name}\" value=\"");
+    let (_, rest) = page
+        .split_once(&mark)
+        .unwrap_or_else(|| panic!("no {name} in {page}"));
+    let (value, _) = rest.split_once('"').unwrap();
+    value.replace("&#38;", "&").replace("&#61;", "=")
+}

@@ -1,0 +1,119 @@
+//! Programs of their own: the `portcullis` binary as a user runs it, and servers from Debian and PyPI.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+};
+
+use super::PATIENCE;
+
+/// The `portcullis` binary with these arguments, run in `folder`.
+pub fn portcullis(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+/// A port of 127.0.0.1 that nobody listens on, for programs that must be told one.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// A program that runs until it goes out of scope.
+pub struct Running {
+    child: Child,
+    said: Arc<Said>,
+}
+
+/// What a program has written so far, to standard output and to standard error.
+#[derive(Default)]
+struct Said {
+    text: Mutex<(String, usize)>,
+    changed: Condvar,
+}
+
+impl Running {
+    /// Starts it and waits until it has written `ready`.
+    #[track_caller]
+    pub fn start(command: &mut Command, ready: &str) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}; scripts/test installs it"));
+        let said = Arc::new(Said::default());
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        listen(stdout, Arc::clone(&said));
+        listen(stderr, Arc::clone(&said));
+        let running = Self { child, said };
+        running.wait_for(ready);
+        running
+    }
+
+    /// Waits until it has written `text`.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        let guard = self.said.text.lock().unwrap();
+        let waiting = |(said, ended): &mut (String, usize)| !said.contains(text) && *ended < 2;
+        let (guard, _) = self
+            .said
+            .changed
+            .wait_timeout_while(guard, PATIENCE * 3, waiting)
+            .unwrap();
+        assert!(
+            guard.0.contains(text),
+            "waited in vain for {text:?}; it wrote:\n{}",
+            guard.0
+        );
+    }
+
+    /// What it has written so far.
+    pub fn output(&self) -> String {
+        self.said.text.lock().unwrap().0.clone()
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        // It may have ended already, which is all that is wanted.
+        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+    }
+
+    /// Sends SIGTERM and waits for its end.
+    pub fn stop(mut self) -> ExitStatus {
+        self.terminate();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.terminate();
+        let _ = self.child.wait();
+    }
+}
+
+fn listen(stream: impl Read + Send + 'static, said: Arc<Said>) {
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            let Ok(line) = line else { break };
+            let mut text = said.text.lock().unwrap();
+            text.0.push_str(&line);
+            text.0.push('\n');
+            said.changed.notify_all();
+        }
+        said.text.lock().unwrap().1 += 1;
+        said.changed.notify_all();
+    });
+}
