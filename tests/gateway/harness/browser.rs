@@ -1,20 +1,53 @@
 //! What a browser does, as far as cookies, forms and navigation go. The real one is in `crate::chromium`.
 
-use reqwest::Response;
+use std::{net::SocketAddr, sync::Arc};
+
+use reqwest::{
+    Response,
+    cookie::{CookieStore, Jar},
+};
 
 /// A browser with cookies of its own. It follows no redirect, so that tests see each.
 pub struct Browser {
     client: reqwest::Client,
     base: String,
+    jar: Arc<Jar>,
 }
 
 impl Browser {
     pub(super) fn new(base: &str) -> Self {
-        let client = super::gateway::client_builder().cookie_store(true).build();
+        Self::build(base, super::gateway::client_builder())
+    }
+
+    /// A browser for a site whose name only this test knows the address of.
+    pub fn resolving(base: &str, host: &str, address: SocketAddr) -> Self {
+        Self::build(base, super::gateway::client_builder().resolve(host, address))
+    }
+
+    fn build(base: &str, client: reqwest::ClientBuilder) -> Self {
+        let jar = Arc::new(Jar::default());
         Self {
-            client: client.unwrap(),
+            client: client.cookie_provider(Arc::clone(&jar)).build().unwrap(),
             base: base.to_owned(),
+            jar,
         }
+    }
+
+    /// A request that a page's script makes.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let request = self
+            .client
+            .request(method.parse().unwrap(), format!("{}{path}", self.base));
+        request
+            .header("origin", &self.base)
+            .header("sec-fetch-mode", "cors")
+    }
+
+    /// The cookies that a request for this path carries, as its header.
+    pub fn cookies(&self, path: &str) -> String {
+        let url = format!("{}{path}", self.base).parse().unwrap();
+        let header = self.jar.cookies(&url);
+        header.map_or_else(String::new, |header| header.to_str().unwrap().to_owned())
     }
 
     /// Opens an address as a person does.

@@ -3,14 +3,18 @@
 
 mod browser;
 mod gateway;
+mod guide;
 mod process;
 mod raw;
+mod tap;
 mod upstream;
 
 pub use browser::{Browser, as_navigation, hidden_field};
 pub use gateway::{Gateway, GatewayBuilder, PASSWORD, gateway};
-pub use process::{Running, free_port, portcullis};
+pub use guide::{Guide, shell};
+pub use process::{Running, address_of_its_own, free_port, portcullis};
 pub use raw::{RawClient, RawResponse};
+pub use tap::Tap;
 pub use upstream::{SampleApp, Upstream, sample_app};
 
 use std::time::Duration;

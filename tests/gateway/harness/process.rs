@@ -2,10 +2,13 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    net::TcpListener,
+    net::{IpAddr, TcpListener},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicU8, Ordering},
+    },
     thread,
 };
 
@@ -22,6 +25,16 @@ pub fn portcullis(folder: &Path, arguments: &[&str]) -> Command {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
+}
+
+/// An address of this machine that no other test uses, for programs that are slow to listen: somebody else could have
+/// a free port by then, but all of 127.0.0.0/8 is this machine, and nobody else takes this part of it.
+pub fn address_of_its_own() -> IpAddr {
+    static TAKEN: AtomicU8 = AtomicU8::new(0);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
+    assert!(taken < 250, "more tests than addresses");
+    IpAddr::from([127, taken + 1, high, low])
 }
 
 /// A program that runs until it goes out of scope.
