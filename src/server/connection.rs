@@ -156,7 +156,6 @@ impl Served {
             .header_read_timeout(None)
             .max_buf_size(max_header_bytes.max(BUFFER))
             .max_header_size(max_header_bytes)
-            .pipeline_flush(true)
             .serve_connection(io, service_fn(|request| Rc::clone(&served).answer(request)))
             .with_upgrades();
         let mut draining = false;
