@@ -5,9 +5,12 @@
 //! and what is accepted travels on byte for byte. Matching looks at [`NormalPath::segments`]:
 //! percent-decoded, without empty ones (`//`) and without `;parameters`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::Ipv6Addr};
 
-use http::{HeaderMap, Uri, Version, header, uri::Authority};
+use http::{
+    HeaderMap, Uri, Version, header,
+    uri::{Authority, Scheme},
+};
 
 /// Why a target is refused. The wording is for the client; it never repeats what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -102,10 +105,11 @@ fn check_segment(segment: &[u8]) -> Result<(), TargetError> {
     check_percent_codes(segment)?;
     let decoded: Vec<u8> = percent_encoding::percent_decode(segment).collect();
     check_decoded(&decoded)?;
-    // Some upstreams decode twice. A name that turns into a dot segment then is refused as well;
-    // other doubly encoded names are ordinary (a file called "100%25", say) and pass.
+    // Some upstreams decode twice. A name that has a dot segment then is refused as well; other doubly encoded
+    // names are ordinary (a file called "100%25", or an address within a path) and pass.
     let twice: Vec<u8> = percent_encoding::percent_decode(&decoded).collect();
-    if is_dot_segment(&decoded) || is_dot_segment(&twice) {
+    let mut names = twice.split(|byte| matches!(byte, b'/' | b'\\'));
+    if is_dot_segment(&decoded) || names.any(is_dot_segment) {
         return Err(TargetError::DotSegment);
     }
     Ok(())
@@ -149,7 +153,8 @@ fn is_dot_segment(segment: &[u8]) -> bool {
     matches!(name, b"." | b"..")
 }
 
-/// The host a request is for: lower case, without port and without a trailing dot.
+/// The host a request is for: lower case, without port and without a trailing dot; an IPv6 address in the form of
+/// RFC 5952.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host<'a>(Cow<'a, str>);
 
@@ -160,15 +165,23 @@ impl<'a> Host<'a> {
     /// [`TargetError::BadHost`] when it is none.
     pub fn parse(authority: &'a str) -> Result<Self, TargetError> {
         let parsed: Authority = authority.parse().map_err(|_| TargetError::BadHost)?;
-        if authority.contains('@') || (authority.contains(':') && !port_is_fine(authority)) {
+        // `host()` leaves user information in front of it out, and whatever stands behind a `]`.
+        let (host, port) = authority
+            .split_at_checked(parsed.host().len())
+            .filter(|(host, _)| *host == parsed.host())
+            .ok_or(TargetError::BadHost)?;
+        if !is_port(port) {
             return Err(TargetError::BadHost);
         }
-        let host_length = parsed.host().len();
-        let host = authority.get(..host_length).ok_or(TargetError::BadHost)?;
         let host = host.strip_suffix('.').unwrap_or(host);
+        if let Some(address) = host.strip_prefix('[') {
+            let address = address.strip_suffix(']').ok_or(TargetError::BadHost)?;
+            let address: Ipv6Addr = address.parse().map_err(|_| TargetError::BadHost)?;
+            return Ok(Self(Cow::Owned(format!("[{address}]"))));
+        }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        let bracketed = host.starts_with('[') && host.ends_with(']');
-        if host.is_empty() || !(bracketed || host.bytes().all(plain)) {
+        // An empty label (`a..`, `.a`) is one that some resolvers and virtual hosts drop.
+        if !host.bytes().all(plain) || host.split('.').any(str::is_empty) {
             return Err(TargetError::BadHost);
         }
         if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -183,12 +196,11 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Whether what follows the last colon outside brackets is a port number.
-fn port_is_fine(authority: &str) -> bool {
-    let after_host = authority.rsplit(']').next().unwrap_or(authority);
-    match after_host.rsplit_once(':') {
-        None => true,
-        Some((_, port)) => port.parse::<u16>().is_ok() && !port.starts_with('+'),
+/// Whether what follows a host is nothing, or a colon and a port number.
+fn is_port(text: &str) -> bool {
+    match text.strip_prefix(':') {
+        None => text.is_empty(),
+        Some(port) => port.parse::<u16>().is_ok() && !port.starts_with('+'),
     }
 }
 
@@ -229,13 +241,16 @@ impl<'a> Target<'a> {
             (None, None) => None,
         };
         let host = authority.map(Host::parse).transpose()?;
-        if uri.path_and_query().is_none() {
+        // `uri.path()` makes `/` of a path that is missing, which nobody else need do.
+        let path = uri.path_and_query().ok_or(TargetError::NotAPath)?;
+        let of_http = |scheme: &Scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
+        if !path.as_str().starts_with('/') || !uri.scheme().is_none_or(of_http) {
             return Err(TargetError::NotAPath);
         }
         Ok(Self {
             authority,
             host,
-            path: NormalPath::parse(uri.path())?,
+            path: NormalPath::parse(path.path())?,
         })
     }
 }

@@ -22,6 +22,8 @@ fn a_path_with_a_second_reading_is_refused() {
         ("/public/..%3b/admin", TargetError::DotSegment),
         ("/public/%252e%252e/admin", TargetError::DotSegment),
         ("/public/..%253b/admin", TargetError::DotSegment),
+        ("/public/..%252fadmin", TargetError::DotSegment),
+        ("/public%252f..%255cadmin", TargetError::DotSegment),
         ("/public//../admin", TargetError::DotSegment),
         ("/public/..%2fadmin", TargetError::EncodedSlash),
         ("/public%2f..%2fadmin", TargetError::EncodedSlash),
@@ -64,6 +66,7 @@ fn matching_sees_decoded_segments_without_parameters_and_empty_ones() {
         ("/;x/admin", &["admin"]),
         ("/a.b/..c/...", &["a.b", "..c", "..."]),
         ("/100%25", &["100%"]),
+        ("/a%252fb%255c..c", &["a%2fb%5c..c"]),
         ("/%E2%82%AC", &["\u{20ac}"]),
     ] {
         let path = NormalPath::parse(path).unwrap();
@@ -85,6 +88,8 @@ fn a_host_has_one_spelling() {
         ("App.example.com.:8443", "app.example.com"),
         ("127.0.0.1:80", "127.0.0.1"),
         ("[::1]:8443", "[::1]"),
+        ("[0:0:0:0:0:0:0:1]", "[::1]"),
+        ("[2001:DB8:0::1]:80", "[2001:db8::1]"),
         ("my_app", "my_app"),
     ] {
         assert_eq!(Host::parse(written).unwrap().as_str(), host, "{written}");
@@ -92,6 +97,10 @@ fn a_host_has_one_spelling() {
     for bad in [
         "",
         ".",
+        "..",
+        "a..",
+        ".a",
+        "a..b",
         "a b",
         "user@host",
         "host:",
@@ -100,6 +109,12 @@ fn a_host_has_one_spelling() {
         "host:+1",
         "a/b",
         "[::1",
+        "[]",
+        "[::1%25eth0]",
+        "[a]",
+        "[::1]x",
+        "[::1]x:80",
+        "[::1]:80:80",
         "a,b",
         "é",
         "%61",
@@ -132,6 +147,14 @@ fn a_request_names_exactly_one_host() {
     assert_eq!(check("https://a/x", Version::HTTP_2, &[]), Ok(Some("a".into())));
     assert_eq!(check("a:80", http11, &["a:80"]), Err(TargetError::NotAPath));
     assert_eq!(check("*", http11, &["a"]), Err(TargetError::NotAPath));
+    for scheme in ["ftp", "javascript", "httpx"] {
+        let target = format!("{scheme}://a/x");
+        assert_eq!(
+            check(&target, http11, &["a"]),
+            Err(TargetError::NotAPath),
+            "{target}"
+        );
+    }
 }
 
 proptest! {
