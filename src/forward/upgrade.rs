@@ -34,20 +34,19 @@ pub(super) fn requested(request: &Request<Incoming>) -> Option<Upgrade> {
     let asks = request.version() == Version::HTTP_11
         && hygiene::tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
     let protocol = headers.get(header::UPGRADE).filter(|_| asks)?;
-    let mut names = hygiene::tokens(headers, &header::UPGRADE);
+    let mut names = hygiene::tokens(headers, &header::UPGRADE).peekable();
     let only_one = headers.get_all(header::UPGRADE).iter().nth(1).is_none();
-    (only_one && !names.any(is_http)).then(|| Upgrade {
+    (only_one && names.peek().is_some() && !names.any(is_http)).then(|| Upgrade {
         protocol: protocol.clone(),
     })
 }
 
+/// `h2c`, its drafts (`h2c-14`), `HTTP/2.0`, or HTTP in `TLS/1.0`.
 fn is_http(protocol: &str) -> bool {
-    let name = protocol
-        .split('/')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    matches!(name.as_str(), "h2c" | "h2" | "h3" | "http" | "https" | "tls")
+    let name = protocol.to_ascii_lowercase();
+    ["h2", "h3", "http", "tls"]
+        .iter()
+        .any(|http| name.starts_with(http))
 }
 
 /// Answers 101 and joins the two connections. `guard` lives as long as they are joined.
