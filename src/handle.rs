@@ -11,7 +11,7 @@ use crate::{
     config::Access,
     forward::{Forwarding, forward},
     gateway::Gateway,
-    http::{navigation, request_id::RequestIds, target::Target},
+    http::{framing, navigation, request_id::RequestIds, target::Target},
     portal::{self, OwnAddress, Visit},
     refusal::Refusal,
     respond::{self, Asked},
@@ -88,15 +88,18 @@ async fn pipeline<G: Clone + 'static>(
     let gateway = &worker.gateway;
     let now = story.time;
 
-    // What has two readings is refused before anybody reads anything into it. hyper has refused bad framing.
+    // What has two readings is refused before anybody reads anything into it.
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::NeverForwarded(request.method().clone()));
+    }
+    if !framing::has_one_reading(request.headers()) {
+        return Err(Refusal::Framing);
+    }
     let target = Target::of(request.uri(), request.version(), request.headers())?;
     let authority = target.authority.map(str::to_owned);
     let authorizations = request.headers().get_all(header::AUTHORIZATION).iter().count();
     if authorizations > 1 {
         return Err(Refusal::SeveralAuthorizations);
-    }
-    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
-        return Err(Refusal::NeverForwarded(request.method().clone()));
     }
 
     // Our own addresses come before the routes, so that none can shadow them.

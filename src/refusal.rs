@@ -12,6 +12,9 @@ pub enum Refusal {
     /// The target has more than one reading, or none.
     #[error("{0}")]
     Target(#[from] TargetError),
+    /// Where the body ends is anybody's guess.
+    #[error("the request's Content-Length or Transfer-Encoding has more than one reading")]
+    Framing,
     /// Which of two `Authorization` headers counts is anybody's guess.
     #[error("the request has more than one Authorization header")]
     SeveralAuthorizations,
@@ -108,6 +111,7 @@ impl Refusal {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Target(_) => "bad_target",
+            Self::Framing => "bad_framing",
             Self::SeveralAuthorizations => "several_authorizations",
             Self::NeverForwarded(_) => "method_never_forwarded",
             Self::NoRoute => "no_route",

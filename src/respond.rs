@@ -71,9 +71,11 @@ pub fn refuse(refusal: &Refusal, asked: &Asked<'_>) -> Response<String> {
 /// The status of each refusal.
 fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Target(_) | Refusal::SeveralAuthorizations | Refusal::BodyBrokeOff | Refusal::BadForm(_) => {
-            StatusCode::BAD_REQUEST
-        }
+        Refusal::Target(_)
+        | Refusal::Framing
+        | Refusal::SeveralAuthorizations
+        | Refusal::BodyBrokeOff
+        | Refusal::BadForm(_) => StatusCode::BAD_REQUEST,
         Refusal::NotSignedIn { .. } => StatusCode::UNAUTHORIZED,
         Refusal::NotAllowed { .. } | Refusal::CrossOrigin => StatusCode::FORBIDDEN,
         Refusal::NoRoute | Refusal::NoOwnAddress => StatusCode::NOT_FOUND,
@@ -133,6 +135,7 @@ fn add_headers(headers: &mut HeaderMap, refusal: &Refusal, status: StatusCode) {
         // Where one sender reads the request in two ways, nothing more is read from it. The same holds for a
         // body that was not read to its end.
         Refusal::Target(_)
+        | Refusal::Framing
         | Refusal::SeveralAuthorizations
         | Refusal::NeverForwarded(_)
         | Refusal::BodyBrokeOff
