@@ -120,6 +120,9 @@ async fn pipeline<G: Clone + 'static>(
     let host = target.host.as_ref().map(super::http::target::Host::as_str);
     let route = gateway.routes.find(host, target.path, request.method())?;
     story.route = Some(Arc::clone(route));
+    if !route.answers_overrides(request.headers()) {
+        return Err(Refusal::MethodNotAllowed { allow: route.allow() });
+    }
     let authentication = match route.access {
         Access::Public => Authentication::default(),
         Access::Optional | Access::Rule(_) => {

@@ -31,6 +31,9 @@ const OWN_NAMES: &[&str] = &[
 /// Families of such names.
 const OWN_PREFIXES: &[&str] = &["remote-", "x-forwarded-", "x-portcullis-"];
 
+/// Headers by which apps let a form say PUT or DELETE.
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+
 /// Headers of one connection rather than of the message (RFC 9110, section 7.6.1), and those that would
 /// let a client speak HTTP/2 past us (`HTTP2-Settings`, RFC 7540, section 3.2.1).
 const HOP_BY_HOP: [&str; 9] = [
@@ -129,6 +132,19 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP {
         headers.remove(name);
     }
+}
+
+/// The methods that headers name in place of the request's own, in every spelling of those headers.
+pub fn method_overrides(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let overrides = |name: &HeaderName| {
+        METHOD_OVERRIDES
+            .iter()
+            .any(|own| own.bytes().eq(name.as_str().bytes().map(fold)))
+    };
+    headers
+        .iter()
+        .filter(move |(name, _)| overrides(name))
+        .map(|(_, value)| value.as_bytes())
 }
 
 /// The elements of a comma-separated header (RFC 9110, section 5.6.1), all its lines together.

@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::Method;
+use http::{HeaderMap, Method};
 
-use crate::config::{Access, HeaderTemplate, LimitsConfig, RouteConfig, RouteTimeouts, UpstreamUrl};
+use crate::{
+    config::{Access, HeaderTemplate, LimitsConfig, RouteConfig, RouteTimeouts, UpstreamUrl},
+    http::hygiene,
+};
 
 pub mod table;
 
@@ -51,6 +54,25 @@ impl Route {
         self.methods
             .as_ref()
             .is_none_or(|methods| methods.contains(method))
+    }
+
+    /// Whether it answers the methods that headers name in place of the request's own. Apps that heed such a
+    /// header would do what the route's `methods` keep out.
+    pub fn answers_overrides(&self, headers: &HeaderMap) -> bool {
+        self.methods.as_ref().is_none_or(|methods| {
+            let listed = |named: &[u8]| {
+                methods
+                    .iter()
+                    .any(|method| named.eq_ignore_ascii_case(method.as_str().as_bytes()))
+            };
+            hygiene::method_overrides(headers).all(listed)
+        })
+    }
+
+    /// The methods it answers, as `Allow` lists them (RFC 9110, section 10.2.1); none where it answers all.
+    pub fn allow(&self) -> String {
+        let methods: Vec<&str> = self.methods.iter().flatten().map(Method::as_str).collect();
+        methods.join(", ")
     }
 
     /// The limit between two pieces of a body, if there is one.
