@@ -12,4 +12,5 @@
 mod harness;
 
 mod apps;
+mod attacks;
 mod workflows;

@@ -4,6 +4,7 @@
 mod browser;
 mod gateway;
 mod guide;
+mod http2;
 mod process;
 mod raw;
 mod tap;
@@ -12,10 +13,11 @@ mod upstream;
 pub use browser::{Browser, as_navigation, hidden_field};
 pub use gateway::{Gateway, GatewayBuilder, PASSWORD, gateway};
 pub use guide::{Guide, shell};
+pub use http2::{Http2, Outcome};
 pub use process::{Running, address_of_its_own, free_port, portcullis};
 pub use raw::{RawClient, RawResponse};
 pub use tap::Tap;
-pub use upstream::{SampleApp, Upstream, sample_app};
+pub use upstream::{Received, SampleApp, Upstream, sample_app};
 
 use std::time::Duration;
 

@@ -86,6 +86,19 @@ impl Running {
         );
     }
 
+    /// Sends SIGTERM, waits for its end and returns everything it has ever written.
+    pub fn last_words(mut self) -> String {
+        self.terminate();
+        self.child.wait().unwrap();
+        let said = self.said.text.lock().unwrap();
+        let (said, _) = self
+            .said
+            .changed
+            .wait_timeout_while(said, PATIENCE, |(_, ended)| *ended < 2)
+            .unwrap();
+        said.0.clone()
+    }
+
     /// What it has written so far.
     pub fn output(&self) -> String {
         self.said.text.lock().unwrap().0.clone()

@@ -89,6 +89,16 @@ impl RawClient {
         std::mem::take(&mut self.buffer)
     }
 
+    /// The next `count` bytes; `None` when the connection ends before they have come.
+    pub async fn exactly(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.buffer.len() < count {
+            if soon("more bytes", self.fill()).await == 0 {
+                return None;
+            }
+        }
+        Some(self.buffer.drain(..count).collect())
+    }
+
     /// The connection itself, with what was read ahead.
     pub fn into_parts(self) -> (TcpStream, Vec<u8>) {
         (self.stream, self.buffer)

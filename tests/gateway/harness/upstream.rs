@@ -173,13 +173,34 @@ fn read_request(reader: &mut impl BufRead) -> Option<Received> {
         request.body = vec![0; length.parse().unwrap()];
         reader.read_exact(&mut request.body).ok()?;
     } else if !request.header("transfer-encoding").is_empty() {
-        while !request.body.ends_with(b"0\r\n\r\n") {
-            if reader.read_until(b'\n', &mut request.body).ok()? == 0 {
-                return None;
-            }
-        }
+        read_chunks(reader, &mut request.body)?;
     }
     Some(request)
+}
+
+/// Reads chunks and trailers as they are.
+fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> Option<()> {
+    loop {
+        let size = read_line(reader, body)?;
+        let size = usize::from_str_radix(String::from_utf8(size).ok()?.trim_end(), 16).ok()?;
+        if size == 0 {
+            while read_line(reader, body)? != b"\r\n" {}
+            return Some(());
+        }
+        let mut chunk = vec![0; size + 2];
+        reader.read_exact(&mut chunk).ok()?;
+        body.extend_from_slice(&chunk);
+    }
+}
+
+/// Reads a line, which is also added to `to`.
+fn read_line(reader: &mut impl BufRead, to: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    if reader.read_until(b'\n', &mut line).ok()? == 0 {
+        return None;
+    }
+    to.extend_from_slice(&line);
+    Some(line)
 }
 
 /// The sample app on a free port.
