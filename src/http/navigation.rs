@@ -3,12 +3,15 @@
 use http::{HeaderMap, Method, header};
 
 /// Whether the answer is to be a page: a browser navigation by `Sec-Fetch-Mode` (Fetch Metadata), or, from
-/// browsers and programs without it, a GET or HEAD that prefers `text/html`.
+/// browsers and programs without it, a GET or HEAD that prefers `text/html`. What asks for an upgrade is no
+/// navigation: a WebSocket's handshake can follow no redirect.
 pub fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
     if let Some(mode) = headers.get("sec-fetch-mode") {
         return mode == "navigate";
     }
-    matches!(*method, Method::GET | Method::HEAD) && prefers_html(headers)
+    matches!(*method, Method::GET | Method::HEAD)
+        && !headers.contains_key(header::UPGRADE)
+        && prefers_html(headers)
 }
 
 /// Whether the answer's body should be HTML rather than JSON, whatever the method (RFC 9110, section 12.5.1).
@@ -57,8 +60,16 @@ mod tests {
             ("GET", None, Some("application/json, text/html;q=0.5"), false),
             ("GET", None, Some("text/html;q=0"), false),
             ("GET", None, None, false),
+            ("GET websocket", None, Some(browser), false),
+            ("GET websocket", Some("websocket"), Some(browser), false),
         ] {
             let mut headers = HeaderMap::new();
+            let (method, upgrade) = method
+                .split_once(' ')
+                .map_or((method, None), |(m, u)| (m, Some(u)));
+            if let Some(upgrade) = upgrade {
+                headers.insert(header::UPGRADE, upgrade.parse().unwrap());
+            }
             if let Some(mode) = mode {
                 headers.insert("sec-fetch-mode", mode.parse().unwrap());
             }
