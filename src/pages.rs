@@ -15,6 +15,9 @@ use sha2::{Digest, Sha256};
 /// The stylesheet that every page carries inline. Its hash stands in the Content-Security-Policy.
 pub const STYLE: &str = include_str!("pages/style.css");
 
+/// Seconds after which signing in may work again: time to mend a file.
+pub const UNAVAILABLE_RETRY_AFTER: u64 = 5;
+
 /// The sign-in form.
 #[derive(Debug, Clone, Template)]
 #[template(path = "pages/login.html")]
@@ -38,10 +41,10 @@ impl LoginPage<'_> {
     pub fn into_response(self) -> Response<String> {
         let status = self.message.map_or(StatusCode::OK, LoginMessage::status);
         let mut response = respond(status, self.render());
-        if let Some(LoginMessage::Busy { retry_after_seconds }) = self.message {
+        if let Some(seconds) = self.message.and_then(LoginMessage::retry_after) {
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds));
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -83,6 +86,15 @@ impl LoginMessage {
             Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::SignedOut => StatusCode::OK,
+        }
+    }
+
+    /// After how many seconds trying again makes sense, where waiting helps.
+    fn retry_after(self) -> Option<u64> {
+        match self {
+            Self::Busy { retry_after_seconds } => Some(retry_after_seconds),
+            Self::Unavailable => Some(UNAVAILABLE_RETRY_AFTER),
+            Self::WrongCredentials | Self::FormExpired | Self::SignedOut => None,
         }
     }
 

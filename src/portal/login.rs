@@ -18,7 +18,7 @@ use crate::{
     gateway::Gateway,
     http::cookies::{self, Presented},
     observe::audit::{self, Event},
-    pages::{LoginMessage, LoginPage},
+    pages::{LoginMessage, LoginPage, UNAVAILABLE_RETRY_AFTER},
     refusal::Refusal,
     respond,
     session::{Device, NewSession, form_token::BrowserId, lifetime::Lifetime},
@@ -310,7 +310,7 @@ impl Failure {
         let seconds = match self {
             Self::WrongCredentials => return,
             Self::Busy(after) => after.as_secs().max(1),
-            Self::Unavailable => 5,
+            Self::Unavailable => UNAVAILABLE_RETRY_AFTER,
         };
         headers.insert(header::RETRY_AFTER, http::HeaderValue::from(seconds));
     }
