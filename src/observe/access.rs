@@ -12,6 +12,7 @@ use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 
+use super::printable;
 use crate::{
     clock::Timestamp,
     config::{AccessLog, LogConfig, LogFormat},
@@ -115,7 +116,10 @@ impl AccessLogger {
             return;
         };
         let mut line = match format {
-            LogFormat::Json => serde_json::to_string(record).unwrap_or_default(),
+            LogFormat::Json => {
+                let line = serde_json::to_string(record).unwrap_or_default();
+                printable::json(&line).into_owned()
+            }
             LogFormat::Text => text(record),
         };
         line.push('\n');

@@ -1,7 +1,7 @@
 //! The audit trail: one line for each event in the life of a credential.
 //!
-//! Names that a client chose are written in their escaped form, so that none can end a line or begin
-//! another.
+//! Names that a client chose are written as strings, which both formats quote and escape, so that none can end a
+//! line or begin another.
 
 use std::net::IpAddr;
 
@@ -34,16 +34,16 @@ pub enum Event<'a> {
 pub fn record(event: Event<'_>, user: &str, client: IpAddr, request_id: &str) {
     match event {
         Event::SignedIn { session } => {
-            tracing::info!(target: "audit", event = "signed_in", ?user, %client, request_id, session);
+            tracing::info!(target: "audit", event = "signed_in", user, %client, request_id, session);
         }
         Event::SignInFailed { reason } => {
-            tracing::warn!(target: "audit", event = "sign_in_failed", ?user, %client, request_id, reason);
+            tracing::warn!(target: "audit", event = "sign_in_failed", user, %client, request_id, reason);
         }
         Event::SignedOut { sessions } => {
-            tracing::info!(target: "audit", event = "signed_out", ?user, %client, request_id, sessions);
+            tracing::info!(target: "audit", event = "signed_out", user, %client, request_id, sessions);
         }
         Event::TokenIssued { id } => {
-            tracing::info!(target: "audit", event = "token_issued", ?user, %client, request_id, id);
+            tracing::info!(target: "audit", event = "token_issued", user, %client, request_id, id);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt;
 
+use super::printable::JsonLines;
 use crate::config::{LogConfig, LogFormat};
 
 /// Sends log and audit lines to standard error from now on. Called once, by `cli`; a second call changes nothing.
@@ -19,6 +20,10 @@ pub fn init(config: &LogConfig) {
         LogFormat::Text => builder
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
             .try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_writer(|| JsonLines(io::stderr()))
+            .try_init(),
     };
 }

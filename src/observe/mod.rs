@@ -3,3 +3,4 @@
 pub mod access;
 pub mod audit;
 pub mod log;
+mod printable;
