@@ -110,8 +110,8 @@ impl MemoryStore {
     }
 
     fn file(&self, key: SessionKey, end: Timestamp) {
-        // Rounded up: looked at a moment after its end, never before it.
-        let second = end.unix_seconds().saturating_add(1);
+        // Rounded up: never looked at before its end.
+        let second = end.unix_millis().div_ceil(1000);
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         due.entry(second).or_default().push(key);
     }
