@@ -2,8 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// The longest user name that is accepted anywhere, in bytes. Directories in the wild stop at 256.
 pub const MAX_USER_NAME_BYTES: usize = 256;
@@ -85,6 +87,28 @@ pub enum InvalidUserName {
     ControlCharacter,
 }
 
+/// All that a directory holds of a person, as a short hash: whatever changes there changes the stamp. A session and
+/// a token carry the one of their sign-in, so that either is over once it is not the person's stamp any more.
+///
+/// It covers the password's hash, which is salted, and so tells nothing about the password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp(Box<str>);
+
+impl Stamp {
+    /// The stamp of these facts in this order.
+    pub fn of<'a>(facts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut hash = Sha256::new();
+        for fact in facts {
+            // Each with its length, or two lists could run together into one text.
+            hash.update((fact.len() as u64).to_be_bytes());
+            hash.update(fact);
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        let (short, _) = digest.split_at(16);
+        Self(URL_SAFE_NO_PAD.encode(short).into())
+    }
+}
+
 /// A signed-in person as rules, headers and logs see them. Shared by all of a session's requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -96,6 +120,9 @@ pub struct Identity {
     pub email: Option<String>,
     /// What they may do, as routes name it.
     pub roles: Vec<String>,
+    /// What the directory held of them when it vouched for them. A token that somebody else made with our key may
+    /// have none.
+    pub stamp: Option<Stamp>,
 }
 
 impl Identity {

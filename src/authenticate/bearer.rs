@@ -27,12 +27,13 @@ pub(super) fn caller(
         return Ok(None);
     };
     let claims = token::verify::verify(&authenticator.keys, &authenticator.token, token, now)?;
-    // A token lives for minutes; whoever is disabled or taken out in between is out at once.
-    if !authenticator.users.admits(&claims.username) {
-        return Err(TokenError::UserGone);
+    let identity = Arc::new(claims.identity());
+    // A token lives for minutes; whoever is disabled, changed or taken out in between is out at once.
+    if !authenticator.users.vouches_for(&identity) {
+        return Err(TokenError::UserChanged);
     }
     Ok(Some(Caller {
-        identity: Arc::new(claims.identity()),
+        identity,
         proof: Proof::Bearer,
     }))
 }

@@ -44,6 +44,7 @@ fn caller(name: &str, roles: &[&str]) -> Authentication {
         name: None,
         email: None,
         roles: roles.iter().map(ToString::to_string).collect(),
+        stamp: None,
     };
     Authentication {
         caller: Some(Caller {

@@ -1,7 +1,7 @@
 //! What has to be done now and then, on a thread that serves no requests: expired sessions go, and so do those of
 //! people whom the user file no longer lets in.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::MissedTickBehavior;
 
@@ -60,9 +60,18 @@ impl People {
         if Arc::ptr_eq(&self.seen, &current) {
             return;
         }
-        for user in self.seen.ended_by(&current) {
-            let sessions = gateway.authenticator.sessions.remove_user(user).await;
-            tracing::info!(target: "audit", event = "user_changed", ?user, sessions, "the user's sessions have ended");
+        // All sessions are looked at, not what changed between two files: somebody may have signed in from one that
+        // came and went between two looks.
+        let sessions = &gateway.authenticator.sessions;
+        let ended = sessions
+            .remove_where(|session| !current.vouches_for(session.identity()))
+            .await;
+        let mut by_user = BTreeMap::new();
+        for session in &ended {
+            *by_user.entry(session.identity().username.as_str()).or_insert(0) += 1;
+        }
+        for (user, sessions) in by_user {
+            tracing::info!(target: "audit", event = "user_changed", user, sessions, "the user's sessions have ended");
         }
         self.seen = current;
     }

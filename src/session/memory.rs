@@ -83,6 +83,13 @@ impl MemoryStore {
             .count()
     }
 
+    /// Takes every session out that `ends`; those there were. Walks the table, shard by shard.
+    pub fn remove_where(&self, ends: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+        let ended = self.sessions.iter().filter(|session| ends(session));
+        let ended: Vec<SessionKey> = ended.map(|session| *session.key()).collect();
+        ended.iter().filter_map(|key| self.remove(key)).collect()
+    }
+
     /// Looks at up to `most` sessions whose time has come; how many it looked at.
     pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
         let due = self.take_due(now, most);

@@ -177,6 +177,13 @@ impl SessionStore {
         }
     }
 
+    /// Ends every session that `ends`; those there were.
+    pub async fn remove_where(&self, ends: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+        match self {
+            Self::Memory(store) => store.remove_where(ends),
+        }
+    }
+
     /// Takes up to `most` sessions that are due out of the table, or files them anew where a use has moved
     /// their end. Returns how many were looked at: fewer than `most` means nothing more is due.
     pub fn sweep(&self, now: Timestamp, most: usize) -> usize {

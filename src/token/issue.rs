@@ -57,6 +57,7 @@ pub fn issue(
         name: identity.name.clone(),
         email: identity.email.clone(),
         roles: identity.roles.clone(),
+        stamp: identity.stamp.clone(),
     };
     let mut header = Header::new(key.algorithm);
     header.typ = Some(TOKEN_TYPE.to_owned());

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{Identity, UserName};
+use crate::identity::{Identity, Stamp, UserName};
 
 pub mod issue;
 pub mod keys;
@@ -44,6 +44,9 @@ pub struct Claims {
     pub email: Option<String>,
     /// The user's roles.
     pub roles: Vec<String>,
+    /// What the directory held of the user. Ours have it; one that another holder of the key made need not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<Stamp>,
 }
 
 impl Claims {
@@ -54,6 +57,7 @@ impl Claims {
             name: self.name,
             email: self.email,
             roles: self.roles,
+            stamp: self.stamp,
         }
     }
 }

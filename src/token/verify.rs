@@ -50,9 +50,9 @@ pub enum TokenError {
     /// Not valid yet, or issued in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// The user was disabled or taken out since the token was made.
-    #[error("the user was disabled or removed")]
-    UserGone,
+    /// The user was disabled, changed or taken out since the token was made.
+    #[error("the user was disabled, changed or removed since")]
+    UserChanged,
     /// `sub` and `username` name two people.
     #[error("the token names two users")]
     Subject,

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use ahash::RandomState;
 use arc_swap::ArcSwap;
 use toml::de::DeTable;
 
@@ -22,14 +23,14 @@ use crate::{
         source::Source,
         units,
     },
-    identity::{UserName, is_unprintable},
+    identity::{Identity, Stamp, UserName, is_unprintable},
 };
 
 /// Everybody in a user file.
 #[derive(Debug, Default)]
 pub struct UserFile {
     users: Vec<Arc<User>>,
-    by_name: HashMap<UserName, usize>,
+    by_name: HashMap<UserName, usize, RandomState>,
 }
 
 /// Everything that is wrong with a user file. Never shows a hash.
@@ -118,17 +119,13 @@ impl UserFile {
         self.by_name.get(name).and_then(|index| self.users.get(*index))
     }
 
-    /// The users whose sessions must end where this file is followed by `next`: who was taken out, disabled, or
-    /// given another password or other roles.
-    pub fn ended_by<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a UserName> {
-        let stays = |user: &User| {
-            next.find(&user.username)
-                .is_some_and(|now| now.is_the_same_as(user))
-        };
-        self.users
-            .iter()
-            .filter(move |user| !stays(user))
-            .map(|user| &user.username)
+    /// Whether the person is still who they were at their sign-in: there, not disabled, and nothing about them
+    /// changed.
+    pub fn vouches_for(&self, identity: &Identity) -> bool {
+        self.find(&identity.username).is_some_and(|user| {
+            let unchanged = identity.stamp.as_ref().is_none_or(|stamp| *stamp == user.stamp);
+            !user.disabled && unchanged
+        })
     }
 
     /// Everybody, in the order of the file.
@@ -157,20 +154,31 @@ fn read_user(mut table: Table<'_, '_>, hash_memory: u64) -> Option<User> {
         .and_then(|value| value.parsed(printable));
     let email = table.take("email").and_then(|value| value.parsed(printable));
     let roles = table.take("roles").and_then(Value::list).unwrap_or_default();
-    let roles = roles.iter().filter_map(|value| value.parsed(role)).collect();
+    let roles: Vec<String> = roles.iter().filter_map(|value| value.parsed(role)).collect();
     let disabled = table.take("disabled").and_then(|value| value.boolean());
     table.finish(&[]);
+    let username = username?;
+    let (written, password) = password.flatten().unzip();
+    let facts = [
+        Some(username.as_str()),
+        display_name.as_deref(),
+        email.as_deref(),
+        written.as_deref(),
+    ];
+    let facts = facts.map(Option::unwrap_or_default).into_iter();
     Some(User {
-        username: username?,
+        stamp: Stamp::of(facts.chain(roles.iter().map(String::as_str))),
+        username,
         name: display_name.filter(|name| !name.is_empty()),
         email: email.filter(|email| !email.is_empty()),
         roles,
         disabled: disabled.unwrap_or(false),
-        password: password.flatten(),
+        password,
     })
 }
 
-fn read_hash(value: Value<'_, '_>, user: &str, hash_memory: u64) -> Option<PasswordHash> {
+/// A hash as it is written, and as it is checked.
+fn read_hash(value: Value<'_, '_>, user: &str, hash_memory: u64) -> Option<(String, PasswordHash)> {
     let value = value.holding_a_secret();
     let text = value.string()?;
     match PasswordHash::parse(&text) {
@@ -185,7 +193,7 @@ fn read_hash(value: Value<'_, '_>, user: &str, hash_memory: u64) -> Option<Passw
             );
             None
         }
-        Ok(hash) => Some(hash),
+        Ok(hash) => Some((text, hash)),
         Err(error @ UnusableHash::NoHash) => {
             value.reject(error.to_string());
             None
@@ -284,9 +292,9 @@ impl UserDirectory {
         self.current.load_full()
     }
 
-    /// Whether a token of this user is still good: the user is there and not disabled, as of the last look.
-    pub fn admits(&self, name: &UserName) -> bool {
-        self.current.load().find(name).is_some_and(|user| !user.disabled)
+    /// Whether a session or token of this person is still good, as of the last look; see [`UserFile::vouches_for`].
+    pub fn vouches_for(&self, identity: &Identity) -> bool {
+        self.current.load().vouches_for(identity)
     }
 
     /// Somebody's hash, for a name that has none to be checked against at the same price.

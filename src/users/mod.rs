@@ -4,7 +4,7 @@
 //! [`hashing`] computes them on threads of its own, [`sign_in`] is the one procedure that all of it is
 //! for. Nothing here knows HTTP.
 
-use crate::identity::{Identity, UserName};
+use crate::identity::{Identity, Stamp, UserName};
 
 pub mod edit;
 pub mod file;
@@ -31,16 +31,11 @@ pub struct User {
     pub disabled: bool,
     /// Without one they cannot sign in with a password.
     pub password: Option<PasswordHash>,
+    /// All of the above but `disabled`, in short.
+    pub stamp: Stamp,
 }
 
 impl User {
-    /// Whether nothing has changed that a session rests on.
-    fn is_the_same_as(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
-            && self.disabled == other.disabled
-            && self.password == other.password
-    }
-
     /// The person as rules, headers and logs see them.
     pub fn identity(&self) -> Identity {
         Identity {
@@ -48,6 +43,7 @@ impl User {
             name: self.name.clone(),
             email: self.email.clone(),
             roles: self.roles.clone(),
+            stamp: Some(self.stamp.clone()),
         }
     }
 }

@@ -30,6 +30,7 @@ fn sign_in(store: &SessionStore, user: &str, now: Timestamp) -> NewSession {
         name: None,
         email: None,
         roles: Vec::new(),
+        stamp: None,
     });
     let device = Device::new("test", IpAddr::V4(Ipv4Addr::LOCALHOST));
     now_or_never(store.create(identity, device, LIFETIME, now)).unwrap()
@@ -71,13 +72,13 @@ fn sweeping_takes_out_what_has_ended_in_steps_and_nothing_else() {
     }
     assert_eq!(store.sweep(at(59), 100), 0, "nothing is due yet");
     assert_eq!(
-        store.sweep(at(61), 100),
+        store.sweep(at(60), 100),
         100,
         "a step is as large as it was allowed to be"
     );
-    while store.sweep(at(61), 100) > 0 {}
+    while store.sweep(at(60), 100) > 0 {}
     assert_eq!(store.len(), 300, "renewed sessions stay");
-    while store.sweep(at(111), 100) > 0 {}
+    while store.sweep(at(110), 100) > 0 {}
     assert_eq!(store.len(), 0);
     assert_eq!(
         now_or_never(store.remove_user(&UserName::parse("alice").unwrap())),
@@ -109,6 +110,38 @@ fn one_session_or_all_of_a_user_can_be_ended() {
     );
     let live = [&second, &third, &other].map(|session| is_live(&store, session, at(4)));
     assert_eq!(live, [false, false, true]);
+}
+
+#[test]
+fn a_session_is_looked_at_once_it_has_ended_and_not_before() {
+    for millis in [0, 1, 499, 999] {
+        let store = store(20);
+        let start = Timestamp::from_unix_millis(1_000_000_000 + millis);
+        let end = start.after(LIFETIME.idle);
+        sign_in(&store, "alice", start);
+        assert_eq!(
+            store.sweep(Timestamp::from_unix_millis(end.unix_millis() - 1), 10),
+            0
+        );
+        assert_eq!(store.sweep(end.after(Duration::from_millis(999)), 10), 1);
+        assert_eq!(store.len(), 0, "it is not filed a second time");
+    }
+}
+
+#[test]
+fn the_sessions_that_a_condition_names_are_ended_and_no_others() {
+    let store = store(20);
+    let [first, second] = [0, 1].map(|second| sign_in(&store, "alice", at(second)));
+    let other = sign_in(&store, "bob", at(2));
+    let ended = now_or_never(store.remove_where(|session| session.created() == at(1)));
+    assert_eq!(ended.len(), 1);
+    let live = [&first, &second, &other].map(|session| is_live(&store, session, at(3)));
+    assert_eq!(live, [true, false, true]);
+    assert_eq!(
+        now_or_never(store.remove_user(&UserName::parse("alice").unwrap())),
+        1,
+        "the index knows of it"
+    );
 }
 
 #[test]

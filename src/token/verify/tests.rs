@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     config::SigningConfig,
-    identity::{Identity, UserName},
+    identity::{Identity, Stamp, UserName},
     token::issue::issue,
 };
 
@@ -48,6 +48,7 @@ fn alice() -> Identity {
         name: Some("Alice Liddell".to_owned()),
         email: None,
         roles: vec!["staff".to_owned()],
+        stamp: Some(Stamp::of(["alice"])),
     }
 }
 
@@ -110,7 +111,7 @@ fn verdict(keys: &KeyRing, config: &TokenConfig, token: &str) -> &'static str {
         Err(TokenError::Expired) => "expired",
         Err(TokenError::NotYetValid) => "not yet valid",
         Err(TokenError::Subject) => "subject",
-        Err(TokenError::UserGone) => "user gone",
+        Err(TokenError::UserChanged) => "user changed",
     }
 }
 

@@ -100,6 +100,46 @@ fn a_changed_file_counts_from_the_next_sign_in_on_and_a_broken_one_lets_nobody_i
     ));
 }
 
+#[test]
+fn a_person_is_vouched_for_until_anything_about_them_changes() {
+    let person = |more: &str| parse(&format!("[[user]]\nname = \"alice\"\n{more}\n")).unwrap();
+    let password = format!("password = \"{HASH}\"");
+    let other = format!("password = \"{}\"", HASH.replace("c29tZXNhbHQ", "b3RoZXJzYWx0"));
+    let facts = [
+        "",
+        "roles = [\"staff\"]",
+        "roles = [\"dev\"]",
+        "roles = [\"staff\", \"dev\"]",
+        "roles = [\"dev\", \"staff\"]",
+        "display_name = \"staff\"",
+        "email = \"staff\"",
+        &password,
+        &other,
+        "disabled = true",
+    ];
+    for before in facts {
+        let identity = person(before).find(&name("alice")).unwrap().identity();
+        for after in facts {
+            let same = before == after && before != "disabled = true";
+            // Being enabled again is no reason to sign in again.
+            let same = same || (before, after) == ("disabled = true", "");
+            assert_eq!(
+                person(after).vouches_for(&identity),
+                same,
+                "{before:?} then {after:?}"
+            );
+        }
+        assert!(!parse("").unwrap().vouches_for(&identity));
+        // Without a stamp there is only the name to go by.
+        let unstamped = Identity {
+            stamp: None,
+            ..identity
+        };
+        assert!(person("roles = [\"other\"]").vouches_for(&unstamped));
+        assert!(!person("disabled = true").vouches_for(&unstamped));
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "(\\[\\[user\\]\\]\n)?(name|password|roles|disabled)? ?=? ?\\PC{0,60}") {
