@@ -13,4 +13,9 @@ mod harness;
 
 mod apps;
 mod attacks;
+mod log_lines;
+mod portal;
+mod sessions;
+mod sign_in;
+mod tokens;
 mod workflows;

@@ -25,6 +25,12 @@ fn cheap_hash() -> &'static str {
     })
 }
 
+/// An entry of the user file: somebody with [`PASSWORD`], these roles and more lines of TOML.
+pub fn user_entry(name: &str, roles: &[&str], more: &str) -> String {
+    let hash = cheap_hash();
+    format!("[[user]]\nname = {name:?}\npassword = {hash:?}\nroles = {roles:?}\n{more}\n")
+}
+
 /// Begins a sentence: `gateway().route("/app", &upstream).user("alice").start().await`.
 pub fn gateway() -> GatewayBuilder {
     GatewayBuilder {
@@ -98,8 +104,13 @@ impl GatewayBuilder {
 
     /// A user with [`PASSWORD`], these roles and more lines of TOML.
     pub fn user_with(mut self, name: &str, roles: &[&str], more: &str) -> Self {
-        let hash = cheap_hash();
-        self.users += &format!("[[user]]\nname = {name:?}\npassword = {hash:?}\nroles = {roles:?}\n{more}\n");
+        self.users += &user_entry(name, roles, more);
+        self
+    }
+
+    /// Lines of the user file as they are.
+    pub fn users_toml(mut self, lines: &str) -> Self {
+        self.users += lines;
         self
     }
 
@@ -151,6 +162,10 @@ impl GatewayBuilder {
         }
         text += &self.tables;
         text += &self.routes;
+        // A gateway must lead somewhere. Tests of its own addresses do not care where.
+        if self.routes.is_empty() {
+            text += "[[route]]\nupstream = \"http://127.0.0.1:9\"\n";
+        }
         let file = folder.path().join("gateway.toml");
         std::fs::write(&file, &text).unwrap();
         std::fs::write(folder.path().join("users.toml"), &self.users).unwrap();
@@ -283,6 +298,19 @@ impl Gateway {
     /// How many sessions there are.
     pub fn sessions(&self) -> usize {
         self.shared.authenticator.sessions.len()
+    }
+
+    /// How many password hashes were computed so far.
+    pub fn hashes_computed(&self) -> u64 {
+        self.shared.sign_in.hashes_computed()
+    }
+
+    /// Changes the user file as an editor does: a new file takes the place of the old one.
+    pub fn change_users(&self, change: impl FnOnce(String) -> String) {
+        let file = self.folder.path().join("users.toml");
+        let new = self.folder.path().join("users.toml.new");
+        std::fs::write(&new, change(std::fs::read_to_string(&file).unwrap())).unwrap();
+        std::fs::rename(new, file).unwrap();
     }
 
     /// Moves a standing clock.

@@ -11,7 +11,7 @@ mod tap;
 mod upstream;
 
 pub use browser::{Browser, as_navigation, hidden_field};
-pub use gateway::{Gateway, GatewayBuilder, PASSWORD, gateway};
+pub use gateway::{Gateway, GatewayBuilder, PASSWORD, gateway, user_entry};
 pub use guide::{Guide, shell};
 pub use http2::{Http2, Outcome};
 pub use process::{Running, address_of_its_own, free_port, portcullis};

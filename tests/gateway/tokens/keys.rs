@@ -1,0 +1,115 @@
+//! The keys that sign tokens, as they lie on disk.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use crate::harness::{PASSWORD, Running, free_port, portcullis, user_entry};
+
+fn write_config(folder: &Path, token: &str) -> u16 {
+    let port = free_port();
+    let config = format!(
+        "[server]\nlisten = [\"127.0.0.1:{port}\"]\n[log]\naccess = \"off\"\n{token}\n\
+         [[route]]\nupstream = \"http://127.0.0.1:9\"\n"
+    );
+    fs::write(folder.join("gateway.toml"), config).unwrap();
+    fs::write(folder.join("users.toml"), user_entry("alice", &[], "")).unwrap();
+    port
+}
+
+async fn token(port: u16) -> String {
+    let form = [
+        ("grant_type", "password"),
+        ("username", "alice"),
+        ("password", PASSWORD),
+    ];
+    let address = format!("http://127.0.0.1:{port}/.auth/token");
+    let answer = reqwest::Client::new()
+        .post(address)
+        .form(&form)
+        .send()
+        .await
+        .unwrap();
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    answer["access_token"].as_str().unwrap().to_owned()
+}
+
+async fn is_accepted(port: u16, token: &str) -> bool {
+    let address = format!("http://127.0.0.1:{port}/.auth/me");
+    let answer = reqwest::Client::new()
+        .get(address)
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap();
+    answer.status() == 200
+}
+
+fn key_files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder.join("state/keys")).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[tokio::test]
+async fn the_first_start_makes_a_key_for_its_owner_alone_and_the_second_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = write_config(folder.path(), "[token]\nissuer = \"https://gateway.example.com\"");
+    let running = Running::start(&mut portcullis(folder.path(), &["serve"]), "listening");
+    let [key] = &key_files(folder.path())[..] else {
+        panic!("not one key")
+    };
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(key), 0o600);
+    assert_eq!(mode(&folder.path().join("state/keys")), 0o700);
+    let token = token(port).await;
+    assert!(is_accepted(port, &token).await);
+    assert!(running.stop().success());
+
+    let port = write_config(folder.path(), "[token]\nissuer = \"https://gateway.example.com\"");
+    let _running = Running::start(&mut portcullis(folder.path(), &["serve"]), "listening");
+    assert_eq!(key_files(folder.path()).len(), 1);
+    assert!(is_accepted(port, &token).await, "a restart keeps tokens good");
+}
+
+#[test]
+fn a_key_that_others_could_read_or_that_is_none_keeps_the_gateway_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(folder.path(), "");
+    drop(Running::start(
+        &mut portcullis(folder.path(), &["serve"]),
+        "listening",
+    ));
+    let key = key_files(folder.path()).remove(0);
+    let good = fs::read(&key).unwrap();
+    let says = |what: &str, error: &str| {
+        for command in ["serve", "check"] {
+            let output = portcullis(folder.path(), &[command]).output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{command} {what}: {said}");
+            assert!(
+                said.contains(error) && said.contains(key.file_name().unwrap().to_str().unwrap()),
+                "{command} {what}: {said}"
+            );
+            assert!(!said.contains("panicked"), "{said}");
+        }
+    };
+    for mode in [0o640, 0o604, 0o660, 0o666, 0o644, 0o610] {
+        fs::set_permissions(&key, PermissionsExt::from_mode(mode)).unwrap();
+        says(&format!("{mode:o}"), "can be read by other users; run: chmod 600");
+    }
+    fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+    let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    for (what, contents) in [
+        ("empty", Vec::new()),
+        ("garbage", b"garbage".to_vec()),
+        ("cut off", good[..good.len() / 2].to_vec()),
+        ("of another curve", p384.serialize_pem().into_bytes()),
+        ("a public key", p384.public_key_pem().into_bytes()),
+    ] {
+        fs::write(&key, contents).unwrap();
+        says(what, "is not a PKCS#8 PEM file with an ECDSA P-256 private key");
+    }
+    fs::write(&key, good).unwrap();
+    drop(Running::start(
+        &mut portcullis(folder.path(), &["serve"]),
+        "listening",
+    ));
+}
