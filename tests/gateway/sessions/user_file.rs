@@ -69,7 +69,8 @@ async fn whoever_is_changed_in_the_user_file_is_out_by_cookie_and_by_token() {
         assert_eq!(token_status(&gateway, &token).await, 200);
 
         gateway.change_users(|_| format!("{changed}{bob}"));
-        ends(&gateway, &cookie, what).await;
+        // A sign-in reads the file; from then on it counts for everybody.
+        gateway.token("bob").await;
         upstream.forget();
         assert_eq!(token_status(&gateway, &token).await, 401, "{what}");
         assert!(!is_signed_in(&gateway, &cookie).await, "{what}");
@@ -85,7 +86,23 @@ async fn whoever_is_changed_in_the_user_file_is_out_by_cookie_and_by_token() {
         // Nobody else is.
         assert!(is_signed_in(&gateway, &bobs_cookie).await, "{what}");
         assert_eq!(token_status(&gateway, &bobs_token).await, 200, "{what}");
+        // What can be opened no more is not kept either.
+        gateway.sessions_become(1).await;
     }
+}
+
+#[tokio::test]
+async fn nobody_has_to_sign_in_for_a_change_to_count() {
+    let upstream = Upstream::start();
+    let gateway = gateway().route("/", &upstream).user("alice").start().await;
+    let (cookie, token) = (gateway.sign_in("alice").await, gateway.token("alice").await);
+    gateway.change_users(|_| user_entry("alice", &[], "disabled = true"));
+    ends(&gateway, &cookie, "the keeper to read the file").await;
+    upstream.forget();
+    assert_eq!(token_status(&gateway, &token).await, 401);
+    assert!(!is_signed_in(&gateway, &cookie).await);
+    upstream.saw_nothing();
+    gateway.sessions_become(0).await;
 }
 
 #[tokio::test]
