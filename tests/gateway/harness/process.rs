@@ -116,6 +116,18 @@ impl Running {
         let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
     }
 
+    /// Waits for the end that it comes to by itself.
+    #[track_caller]
+    pub fn ended(mut self) -> ExitStatus {
+        let guard = self.said.text.lock().unwrap();
+        let runs = |(_, ended): &mut (String, usize)| *ended < 2;
+        let waited = self.said.changed.wait_timeout_while(guard, PATIENCE * 3, runs);
+        let (guard, timeout) = waited.unwrap();
+        assert!(!timeout.timed_out(), "it goes on; it wrote:\n{}", guard.0);
+        drop(guard);
+        self.child.wait().unwrap()
+    }
+
     /// Sends SIGTERM and waits for its end.
     pub fn stop(mut self) -> ExitStatus {
         self.terminate();
