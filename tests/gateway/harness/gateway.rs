@@ -162,9 +162,10 @@ impl GatewayBuilder {
         }
         text += &self.tables;
         text += &self.routes;
-        // A gateway must lead somewhere. Tests of its own addresses do not care where.
-        if self.routes.is_empty() {
-            text += "[[route]]\nupstream = \"http://127.0.0.1:9\"\n";
+        // A gateway must lead somewhere. Where a test names no upstream, none may be asked.
+        let unnamed = self.routes.is_empty().then(Upstream::start);
+        if let Some(upstream) = &unnamed {
+            text += &format!("[[route]]\nupstream = {:?}\n", upstream.url());
         }
         let file = folder.path().join("gateway.toml");
         std::fs::write(&file, &text).unwrap();
@@ -200,6 +201,7 @@ impl GatewayBuilder {
             client: client_builder().build().unwrap(),
             stop: Some((trigger, thread)),
             folder,
+            unnamed,
         }
     }
 }
@@ -223,6 +225,7 @@ pub struct Gateway {
     client: reqwest::Client,
     stop: Option<(ShutdownTrigger, thread::JoinHandle<()>)>,
     folder: TempDir,
+    unnamed: Option<Upstream>,
 }
 
 impl Gateway {
@@ -346,6 +349,9 @@ impl Gateway {
             // A panic of the gateway is a failure of the test, unless it is failing already.
             if thread.join().is_err() && !thread::panicking() {
                 panic!("the gateway panicked");
+            }
+            if let (Some(upstream), false) = (&self.unnamed, thread::panicking()) {
+                upstream.saw_nothing();
             }
         }
     }

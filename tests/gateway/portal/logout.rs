@@ -148,6 +148,7 @@ async fn everywhere_ends_all_sessions_of_the_user_and_nobody_elses() {
             assert!(!is_signed_in(&gateway, cookie).await, "{what}");
         }
         assert_eq!(gateway.sessions(), 1, "{what}");
+        upstream.saw_nothing();
     }
     assert!(is_signed_in(&gateway, &bob).await);
 

@@ -36,6 +36,7 @@ async fn only_a_request_that_passes_renews_a_session() {
     ] {
         let cookie = gateway.sign_in("alice").await;
         gateway.advance(20 * MINUTE);
+        upstream.forget();
         let answer = gateway
             .request(method, path)
             .header("cookie", &cookie)
@@ -43,6 +44,9 @@ async fn only_a_request_that_passes_renews_a_session() {
             .await
             .unwrap();
         assert_eq!(answer.status(), status, "{what}");
+        if status != 200 {
+            upstream.saw_nothing();
+        }
         gateway.advance(20 * MINUTE);
         assert_eq!(is_signed_in(&gateway, &cookie).await, renews, "{what}");
     }
