@@ -32,7 +32,10 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(measure(if small { 8 * MIB } else { 1024 * MIB }, if small { 10 } else { 200 }));
+    runtime.block_on(measure(
+        if small { 8 * MIB } else { 1024 * MIB },
+        if small { 10 } else { 200 },
+    ));
 }
 
 async fn measure(body: u64, sign_ins: usize) {
@@ -53,10 +56,18 @@ async fn measure(body: u64, sign_ins: usize) {
 
     let before = demo.resident();
     upload(&client, &url("/upload"), body).await;
-    report("growth by an upload", demo.peak().saturating_sub(before), "below 16");
+    report(
+        "growth by an upload",
+        demo.peak().saturating_sub(before),
+        "below 16",
+    );
     let before = demo.resident();
     download(&client, &url("/download"), body).await;
-    report("growth by a download", demo.peak().saturating_sub(before), "below 16");
+    report(
+        "growth by a download",
+        demo.peak().saturating_sub(before),
+        "below 16",
+    );
 
     demo.forget_peak();
     let attempts = (0..sign_ins).map(|number| {
@@ -64,9 +75,15 @@ async fn measure(body: u64, sign_ins: usize) {
         demo.client().post(url("/.auth/login")).json(&guess).send()
     });
     let answers = futures_util::future::join_all(attempts).await;
-    let statuses: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().status()).collect();
+    let statuses: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.unwrap().status())
+        .collect();
     let count = |status: StatusCode| statuses.iter().filter(|seen| **seen == status).count();
-    let (refused, busy) = (count(StatusCode::UNAUTHORIZED), count(StatusCode::SERVICE_UNAVAILABLE));
+    let (refused, busy) = (
+        count(StatusCode::UNAUTHORIZED),
+        count(StatusCode::SERVICE_UNAVAILABLE),
+    );
     assert_eq!(refused + busy, sign_ins, "{statuses:?}");
     println!("{sign_ins} wrong passwords at once: {refused} answered 401, {busy} answered 503");
     report("peak during the sign-ins", demo.peak(), "below 256 + 64");
@@ -125,7 +142,11 @@ impl Demo {
             .replace("[[route]]", "[[route]]\nmax_body = \"2GiB\"");
         fs::write(folder.path().join("gateway.toml"), config).unwrap();
         fs::create_dir(folder.path().join("demo")).unwrap();
-        fs::copy(root.join("demo/users.toml"), folder.path().join("demo/users.toml")).unwrap();
+        fs::copy(
+            root.join("demo/users.toml"),
+            folder.path().join("demo/users.toml"),
+        )
+        .unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .arg("demo")
             .current_dir(folder.path())
