@@ -40,10 +40,7 @@ pub fn load(file: &Path) -> Result<Loaded, Vec<Problem>> {
 /// # Errors
 /// Every problem of the text, the errors and the warnings, in its order.
 pub fn load_str(text: String, file: &Path, environment: Environment<'_>) -> Result<Loaded, Vec<Problem>> {
-    let source = Source {
-        file: file.to_owned(),
-        text,
-    };
+    let source = Source::new(file, text);
     let report = Report::new(&source, environment);
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     for error in &errors {

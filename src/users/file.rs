@@ -71,10 +71,7 @@ impl UserFile {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(text: String, path: &Path, hash_memory: u64) -> Result<Self, UserFileError> {
-        let source = Source {
-            file: path.to_owned(),
-            text,
-        };
+        let source = Source::new(path, text);
         let no_environment = |_: &str| None;
         let report = Report::new(&source, &no_environment);
         let (document, errors) = DeTable::parse_recoverable(&source.text);

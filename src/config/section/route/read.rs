@@ -280,8 +280,10 @@ fn read_headers(table: Table<'_, '_>) -> Vec<HeaderTemplate> {
 
 /// Two routes that answer the same requests: whichever won, somebody would be surprised.
 fn refuse_overlaps(report: &Report<'_>, routes: &[RouteConfig], spans: &[Spans]) {
-    for (index, (route, span)) in routes.iter().zip(spans).enumerate() {
-        let earlier = routes.iter().take(index).find(|other| {
+    let mut of_path: HashMap<&[Vec<u8>], Vec<&RouteConfig>> = HashMap::new();
+    for (route, span) in routes.iter().zip(spans) {
+        let rivals = of_path.entry(&route.path).or_default();
+        let earlier = rivals.iter().find(|other| {
             let same_host = match (route.hosts.is_empty(), other.hosts.is_empty()) {
                 (true, true) => true,
                 _ => route.hosts.iter().any(|host| other.hosts.contains(host)),
@@ -290,7 +292,7 @@ fn refuse_overlaps(report: &Report<'_>, routes: &[RouteConfig], spans: &[Spans])
                 (Some(a), Some(b)) => a.iter().any(|method| b.contains(method)),
                 _ => true,
             };
-            same_host && same_method && route.path == other.path
+            same_host && same_method
         });
         if let Some(earlier) = earlier {
             let message = format!(
@@ -303,6 +305,7 @@ fn refuse_overlaps(report: &Report<'_>, routes: &[RouteConfig], spans: &[Spans])
                     .hint("give them different hosts, paths or methods"),
             );
         }
+        rivals.push(route);
     }
 }
 
