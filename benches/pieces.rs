@@ -1,0 +1,262 @@
+//! What the pieces on a request's way cost: `cargo bench`. `cargo test --bench pieces` runs each of them once.
+//!
+//! Beside what browsers send each piece gets what an attacker would: a cost that grows faster than the input shows
+//! here first.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a bench that meets what it did not expect is to fail, and nobody else uses it"
+)]
+
+use std::{
+    fmt::Write,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
+use portcullis::{
+    clock::Timestamp,
+    config::{self, Config},
+    http::{
+        cookies,
+        hygiene::{self, OwnHeaders},
+        request_id::RequestIds,
+        target::{NormalPath, Target},
+    },
+    identity::{Identity, UserName},
+    route::RouteTable,
+    session::{Device, SessionStore, id::SessionKey, lifetime::Lifetime, memory::MemoryStore},
+    token::{KeyRing, issue::issue, verify::verify},
+};
+use secrecy::ExposeSecret;
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const COOKIE: &str = "__Host-portcullis";
+
+criterion_group!(pieces, target, route, hygiene, cookie, session, token, request_id);
+criterion_main!(pieces);
+
+fn target(c: &mut Criterion) {
+    let mut group = c.benchmark_group("target");
+    let ordinary = "/wiki/Caf%C3%A9/Main%20Page?action=edit&section=2".to_owned();
+    for (name, path) in [
+        ("a page of a wiki is read", ordinary),
+        ("two thousand slashes are read", "/".repeat(2_000)),
+        (
+            "a thousand parameters are read",
+            format!("/a{}", ";b".repeat(1_000)),
+        ),
+        (
+            "a thousand double encodings are read",
+            format!("/{}", "%2541".repeat(1_000)),
+        ),
+        (
+            "a climb at the end of a long path is refused",
+            format!("{}/%2e%2e", "/a".repeat(2_000)),
+        ),
+        (
+            "an overlong dot at the end is refused",
+            format!("/{}%c0%ae", "%41".repeat(1_000)),
+        ),
+    ] {
+        let uri: Uri = path.parse().unwrap();
+        let headers = headers(&[("host", "wiki.example.com:8443")]);
+        let read =
+            || Target::of(&uri, Version::HTTP_11, &headers).map(|target| target.path.segments().count());
+        assert_eq!(read().is_err(), name.ends_with("refused"), "{name}");
+        group.bench_function(name, |b| b.iter(read));
+    }
+}
+
+fn route(c: &mut Criterion) {
+    let mut group = c.benchmark_group("route");
+    for count in [10, 10_000] {
+        let mut text = String::new();
+        for number in 0..count {
+            let host = format!("host{}.example.com", number % 100);
+            writeln!(text, "[[route]]\nhost = \"{host}\"\npath = \"/apps/{number}\"").unwrap();
+            writeln!(text, "upstream = \"http://127.0.0.1:3000\"").unwrap();
+        }
+        let config = config(&text);
+        let table = RouteTable::new(&config.routes, &config.server.limits);
+        let find = |path: &str| {
+            let path = NormalPath::parse(path).unwrap();
+            table.find(Some("host7.example.com"), path, &Method::GET).is_ok()
+        };
+        assert!(find("/apps/7/notes/2024/readme") && !find("/apps"));
+        group.bench_function(format!("the one among {count} is found"), |b| {
+            b.iter(|| find("/apps/7/notes/2024/readme"));
+        });
+        group.bench_function(format!("none among {count} is found"), |b| {
+            b.iter(|| find("/apps"));
+        });
+    }
+}
+
+fn hygiene(c: &mut Criterion) {
+    let mut group = c.benchmark_group("header hygiene");
+    let own = OwnHeaders::new([&HeaderName::from_static("x-webauth-user")]);
+    let clean = |headers: &mut HeaderMap| {
+        own.remove_from(headers);
+        hygiene::remove_hop_by_hop(headers);
+        cookies::remove(headers, &[COOKIE]);
+        headers.len()
+    };
+    let mut hostile = HeaderMap::new();
+    for number in 0..50 {
+        let spelling = HeaderName::try_from(format!("x_forwarded.user{number}")).unwrap();
+        hostile.append(&spelling, HeaderValue::from_static("admin"));
+        hostile.append(header::CONNECTION, spelling.as_str().parse().unwrap());
+    }
+    for (name, headers, left) in [
+        (
+            "a browser's headers keep all but our cookie",
+            browser(),
+            browser().len(),
+        ),
+        ("a hundred hostile headers are taken out", hostile, 0),
+    ] {
+        assert_eq!(clean(&mut headers.clone()), left, "{name}");
+        group.bench_function(name, |b| {
+            b.iter_batched_ref(|| headers.clone(), clean, BatchSize::SmallInput);
+        });
+    }
+}
+
+fn cookie(c: &mut Criterion) {
+    let mut group = c.benchmark_group("cookie");
+    let crumbs = "a=b;".repeat(8_000);
+    for (name, headers) in [
+        ("ours is found among a browser's", browser()),
+        (
+            "none is found among eight thousand",
+            headers(&[("cookie", &crumbs)]),
+        ),
+    ] {
+        group.bench_function(name, |b| b.iter(|| cookies::find(&headers, COOKIE)));
+    }
+}
+
+fn session(c: &mut Criterion) {
+    let mut group = c.benchmark_group("session");
+    let store = SessionStore::Memory(MemoryStore::new(100_000));
+    let lifetime = Lifetime {
+        idle: Duration::from_secs(1_800),
+        absolute: Duration::from_secs(43_200),
+        remembered: false,
+    };
+    let alice = Arc::new(alice());
+    let tokens: Vec<String> = (0..100_000)
+        .map(|_| {
+            let device = Device::new("bench", IpAddr::V4(Ipv4Addr::LOCALHOST));
+            let made = store
+                .create(Arc::clone(&alice), device, lifetime, NOW)
+                .now_or_never();
+            made.unwrap().unwrap().token.expose().to_owned()
+        })
+        .collect();
+    let mut next = tokens.iter().cycle();
+    group.bench_function("one among 100,000 is found and renewed", |b| {
+        b.iter(|| {
+            let key = SessionKey::of_cookie(next.next().unwrap().as_bytes()).unwrap();
+            store.find(&key, NOW).now_or_never().flatten().unwrap().renew(NOW);
+        });
+    });
+    group.bench_function("a cookie that is nobody's is looked up", |b| {
+        let key = || SessionKey::of_cookie(&[b'A'; 43]).unwrap();
+        b.iter(|| assert!(store.find(&key(), NOW).now_or_never().flatten().is_none()));
+    });
+}
+
+fn token(c: &mut Criterion) {
+    let mut group = c.benchmark_group("token");
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    for (algorithm, key) in [
+        ("ES256", format!("keys = {keys:?}")),
+        (
+            "HS256",
+            "secret = \"a secret of at least thirty-two bytes\"".to_owned(),
+        ),
+    ] {
+        let config = config(&format!(
+            "[token]\nalgorithm = \"{algorithm}\"\n{key}\n[[route]]\nupstream = \"http://127.0.0.1:3000\"\n"
+        ));
+        let keys = KeyRing::open(&config.token.signing).unwrap();
+        let token = issue(&keys, &config.token, &alice(), NOW).unwrap().token;
+        let good = token.expose_secret();
+        let (signed, _) = good.rsplit_once('.').unwrap();
+        let forged = format!("{signed}.{}", "A".repeat(good.len() - signed.len() - 1));
+        for (what, token) in [("good", good), ("forged", &forged)] {
+            let check = || verify(&keys, &config.token, token, NOW).is_ok();
+            assert_eq!(check(), what == "good");
+            group.bench_function(format!("a {what} {algorithm} one is checked"), |b| b.iter(check));
+        }
+        let dots = ".".repeat(1_000_000);
+        group.bench_function(format!("a megabyte of dots is no {algorithm} one"), |b| {
+            b.iter(|| verify(&keys, &config.token, &dots, NOW).is_err());
+        });
+    }
+}
+
+fn request_id(c: &mut Criterion) {
+    let ids = RequestIds::new().unwrap();
+    c.bench_function("request id: the next one", |b| {
+        b.iter(|| ids.next().header_value());
+    });
+}
+
+/// The configuration that this text makes.
+fn config(text: &str) -> Config {
+    config::load_str(text.to_owned(), Path::new("gateway.toml"), &|_| None)
+        .unwrap()
+        .config
+}
+
+fn alice() -> Identity {
+    Identity {
+        username: UserName::parse("alice").unwrap(),
+        name: Some("Alice Liddell".to_owned()),
+        email: Some("alice@example.com".to_owned()),
+        roles: vec!["staff".to_owned(), "dev".to_owned()],
+    }
+}
+
+/// What a browser sends with every click: our cookie is one of many.
+fn browser() -> HeaderMap {
+    let cookies = format!(
+        "theme=dark; _ga=GA1.2.1234567890.1700000000; {COOKIE}={}; lang=en",
+        "A".repeat(43)
+    );
+    headers(&[
+        ("host", "wiki.example.com"),
+        (
+            "user-agent",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        ),
+        (
+            "accept",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        ),
+        ("accept-language", "en-GB,en;q=0.7,de;q=0.3"),
+        ("accept-encoding", "gzip, deflate, br, zstd"),
+        ("referer", "https://wiki.example.com/Start"),
+        ("cookie", &cookies),
+        ("upgrade-insecure-requests", "1"),
+        ("sec-fetch-dest", "document"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-site", "same-origin"),
+        ("priority", "u=0, i"),
+    ])
+}
+
+fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+    let field =
+        |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().unwrap());
+    fields.iter().map(field).collect()
+}
