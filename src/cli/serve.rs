@@ -40,19 +40,17 @@ pub(super) fn serve(config: Config, listening: impl FnOnce(&Gateway)) -> Result<
         .enable_all()
         .build()
         .context("cannot start")?;
-    let listeners = {
-        let _inside = runtime.enter();
-        Listeners::bind(&gateway.server.listen, gateway.server.workers).context("cannot listen")?
-    };
     let (trigger, shutdown) = server::shutdown::channel();
+    let inside = runtime.enter();
+    let listeners =
+        Listeners::bind(&gateway.server.listen, gateway.server.workers).context("cannot listen")?;
+    // Before anybody is told that it serves: whoever hears that may stop it at once.
+    let signals = trigger.on_signals().context("cannot listen for signals")?;
+    drop(inside);
     // Ends with the process: it waits for a signal that may never come.
     thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || {
-            if let Err(error) = runtime.block_on(trigger.on_signals()) {
-                tracing::error!(%error, "cannot listen for signals: stopping");
-            }
-        })
+        .spawn(move || runtime.block_on(signals))
         .context("cannot start a thread")?;
     for address in listeners.addresses() {
         tracing::info!(%address, public_url = %gateway.server.public_url, "listening");

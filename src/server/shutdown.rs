@@ -45,25 +45,28 @@ impl ShutdownTrigger {
         self.0.send_replace(Stage::Now);
     }
 
-    /// Drains at the first SIGTERM or SIGINT and closes everything at the second. Never returns.
+    /// Drains at the first SIGTERM or SIGINT and closes everything at the second. From here on no signal is missed,
+    /// even before the future, which never ends, is polled.
     ///
     /// # Errors
     /// The signals cannot be listened to.
-    pub async fn on_signals(self) -> io::Result<()> {
+    pub fn on_signals(self) -> io::Result<impl Future<Output = ()>> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+        Ok(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                if *self.0.borrow() == Stage::Serving {
+                    tracing::info!("stopping: finishing what runs; a second signal ends at once");
+                    self.drain();
+                } else {
+                    self.now();
+                }
             }
-            if *self.0.borrow() == Stage::Serving {
-                tracing::info!("stopping: finishing what runs; a second signal ends at once");
-                self.drain();
-            } else {
-                self.now();
-            }
-        }
+        })
     }
 }
 
