@@ -13,6 +13,7 @@ mod harness;
 
 mod apps;
 mod attacks;
+mod documents;
 mod log_lines;
 mod portal;
 mod sessions;
