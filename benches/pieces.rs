@@ -1,4 +1,4 @@
-//! What the pieces on a request's way cost: `cargo bench`. `cargo test --bench pieces` runs each of them once.
+//! What the pieces on a request's way cost: `cargo bench`. `cargo test --benches -- --test` runs each of them once.
 //!
 //! Beside what browsers send each piece gets what an attacker would: a cost that grows faster than the input shows
 //! here first.
