@@ -84,7 +84,7 @@ fn imports_only_go_down_the_layers() {
             .trim_end_matches(".rs")
             .to_owned();
         let (is_test, is_root) = (
-            inside.ends_with("tests.rs"),
+            inside.iter().any(|part| part == "tests.rs" || part == "tests"),
             ["lib", "main", "layers"].contains(&module.as_str()),
         );
         if is_test || is_root {
