@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt, fs, io,
+    num::NonZeroU64,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -31,6 +32,7 @@ use crate::{
 pub struct UserFile {
     users: Vec<Arc<User>>,
     by_name: HashMap<UserName, usize, RandomState>,
+    hashes: Vec<PasswordHash>,
 }
 
 /// Everything that is wrong with a user file. Never shows a hash.
@@ -101,6 +103,7 @@ impl UserFile {
                 continue;
             }
             file.by_name.insert(user.username.clone(), file.users.len());
+            file.hashes.extend(user.password.clone());
             file.users.push(Arc::new(user));
         }
         root.finish(&[]);
@@ -228,6 +231,8 @@ pub struct UserDirectory {
     hash_memory: u64,
     current: ArcSwap<UserFile>,
     version: Mutex<Option<FileVersion>>,
+    /// Chooses whose hash a name is lent; its key is this process's own.
+    lending: RandomState,
 }
 
 /// What changes when a file does.
@@ -268,6 +273,7 @@ impl UserDirectory {
             hash_memory,
             current: ArcSwap::from_pointee(file),
             version: Mutex::new(version),
+            lending: RandomState::new(),
         })
     }
 
@@ -294,13 +300,16 @@ impl UserDirectory {
         self.current.load().vouches_for(identity)
     }
 
-    /// Somebody's hash, for a name that has none to be checked against at the same price.
-    pub fn any_hash(&self) -> Option<PasswordHash> {
-        self.current
-            .load()
-            .users()
-            .iter()
-            .find_map(|user| user.password.clone())
+    /// Somebody's hash, for a name that has none of its own to be checked against.
+    ///
+    /// Hashes of one file may differ in format and cost. A secret function of the name chooses, so that the same name
+    /// always costs the same, as a known one does, and unknown names are spread over the costs as known ones are.
+    /// Were it always the same hash, every user whose own costs something else would stand out.
+    pub fn lent_hash(&self, name: &str) -> Option<PasswordHash> {
+        let file = self.current.load();
+        let count = NonZeroU64::new(file.hashes.len() as u64)?;
+        let index = usize::try_from(self.lending.hash_one(name) % count).ok()?;
+        file.hashes.get(index).cloned()
     }
 
     /// Reads the file if it has changed.

@@ -89,7 +89,7 @@ impl PasswordHash {
         }
     }
 
-    /// A hash that no password fits, at the price of `cost`: what an unknown name is checked against.
+    /// A hash that no password fits, at the price of `cost`: what a name is checked against where nobody has one.
     ///
     /// # Errors
     /// The system's random source failed, or the cost is out of Argon2's bounds.

@@ -22,7 +22,7 @@ pub const MAX_PASSWORD_BYTES: usize = 1024;
 pub struct SignIn {
     directory: Arc<UserDirectory>,
     hashing: Hashing,
-    /// What an unknown name is checked against where the directory has no hash to lend.
+    /// What a name is checked against where the directory has no hash to lend: at the price of a new user's.
     decoy: PasswordHash,
 }
 
@@ -99,8 +99,9 @@ impl SignIn {
 
     /// Checks a name and a password.
     ///
-    /// Every wrong pair costs exactly one hash, computed by the same thread in the same way, so that neither the
-    /// answer nor its time tells an unknown name from a wrong password.
+    /// Every wrong pair costs exactly one hash, computed by the same threads in the same way, so that neither the
+    /// answer nor its time tells an unknown name from a wrong password. Whoever has no hash of their own, for want
+    /// of a user or of a password, is lent one of the directory's: see [`UserDirectory::lent_hash`].
     ///
     /// # Errors
     /// Whatever went wrong, nobody is signed in.
@@ -109,13 +110,13 @@ impl SignIn {
             return Err(SignInError::PasswordTooLong);
         }
         let user = match UserName::parse(name) {
-            Ok(name) => self.directory.find(&name)?.ok_or(BadCredentials::UnknownUser),
+            Ok(username) => self.directory.find(&username)?.ok_or(BadCredentials::UnknownUser),
             Err(_) => Err(BadCredentials::InvalidName),
         };
         let own_hash = user.as_ref().ok().and_then(|user| user.password.clone());
         let has_own = own_hash.is_some();
         let hash = own_hash
-            .or_else(|| self.directory.any_hash())
+            .or_else(|| self.directory.lent_hash(name))
             .unwrap_or_else(|| self.decoy.clone());
         let matches = self
             .hashing
@@ -147,7 +148,7 @@ fn verdict(
 ) -> Result<Arc<Identity>, BadCredentials> {
     let user = user?;
     if !has_own_hash {
-        // What was checked was somebody else's hash; whether it fits means nothing.
+        // What was checked was a lent hash; whether it fits means nothing.
         return Err(BadCredentials::NoPassword);
     }
     if !matches {

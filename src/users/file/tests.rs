@@ -140,6 +140,56 @@ fn a_person_is_vouched_for_until_anything_about_them_changes() {
     }
 }
 
+/// Hashes of three formats and costs, and somebody without one.
+const MIXED: &str = "\
+    [[user]]\nname = \"alice\"\npassword = \"$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4\"\n\
+    [[user]]\nname = \"bob\"\npassword = \"$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i\"\n\
+    [[user]]\nname = \"carol\"\n\
+    [[user]]\nname = \"dave\"\npassword = \"$argon2i$v=19$m=512,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8\"\n";
+
+#[test]
+fn a_name_without_a_hash_is_always_lent_the_same_and_all_names_together_every_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.toml");
+    fs::write(&path, MIXED).unwrap();
+    let directory = UserDirectory {
+        lending: RandomState::with_seeds(1, 2, 3, 4),
+        ..UserDirectory::open(&path, 1 << 20).unwrap()
+    };
+    let hashes = directory.current().hashes.clone();
+    assert_eq!(hashes.len(), 3);
+    let lent = |name: &str| {
+        let hash = directory.lent_hash(name).unwrap();
+        hashes.iter().position(|other| *other == hash).unwrap()
+    };
+    // A user without a password is treated like a name that nobody has.
+    for name in ["carol", "zoe", "", "not a name\n"] {
+        let first = lent(name);
+        assert!((0..100).all(|_| lent(name) == first), "{name:?}");
+    }
+    let mut counts = [0; 3];
+    for number in 0..3000 {
+        counts[lent(&format!("user-{number}"))] += 1;
+    }
+    assert!(
+        counts.iter().all(|count| (850..1150).contains(count)),
+        "in the proportions of the file: {counts:?}"
+    );
+
+    // Another process chooses otherwise: nobody can find out beforehand what a name costs.
+    let other = UserDirectory {
+        lending: RandomState::with_seeds(5, 6, 7, 8),
+        ..UserDirectory::open(&path, 1 << 20).unwrap()
+    };
+    let differs =
+        |number: &i32| other.lent_hash(&number.to_string()) != directory.lent_hash(&number.to_string());
+    assert!((0..100).any(|number| differs(&number)));
+
+    fs::write(&path, "[[user]]\nname = \"carol\"\n").unwrap();
+    directory.refresh().unwrap();
+    assert_eq!(directory.lent_hash("zoe"), None, "there is none to lend");
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "(\\[\\[user\\]\\]\n)?(name|password|roles|disabled)? ?=? ?\\PC{0,60}") {
