@@ -43,10 +43,7 @@ pub fn load_str(text: String, file: &Path, environment: Environment<'_>) -> Resu
     let source = Source::new(file, text);
     let report = Report::new(&source, environment);
     let (document, errors) = DeTable::parse_recoverable(&source.text);
-    for error in &errors {
-        let span = error.span().unwrap_or(0..0);
-        report.add(report.problem(&span, error.message().replace('\n', ", ")));
-    }
+    report.add_syntax_errors(&errors);
     // What the parser made of broken syntax would only give rise to confusing follow-ups.
     if !errors.is_empty() {
         return Err(report.into_problems());
@@ -65,7 +62,7 @@ pub fn load_str(text: String, file: &Path, environment: Environment<'_>) -> Resu
 /// The whole document. Where a value is wrong, a default takes its place until everything has been read.
 fn read(report: &Report<'_>, document: DeTable<'_>, file: &Path) -> Config {
     let folder = file.parent().unwrap_or(Path::new(""));
-    let mut root = Table::new(report, "gateway.toml", 0..0, document);
+    let mut root = Table::new(report, "the configuration", 0..0, document);
     let server = ServerConfig::read(root.table("server", "[server]"));
     let config = Config {
         session: SessionConfig::read(root.table("session", "[session]"), &server.public_url),

@@ -12,6 +12,7 @@ pub mod source;
 pub mod units;
 
 mod load;
+mod secrets;
 
 pub use load::{Loaded, load, load_str};
 pub use problem::{Problem, Severity};

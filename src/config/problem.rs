@@ -2,7 +2,10 @@
 
 use std::{fmt, ops::Range, path::PathBuf};
 
-use super::source::{Place, Source};
+use super::{
+    secrets,
+    source::{Place, Source},
+};
 
 /// Characters of a line that are shown; a longer one is cut around the place that is meant.
 const SHOWN: usize = 100;
@@ -39,17 +42,35 @@ impl Problem {
             severity: Severity::Error,
             file: file.into(),
             place: None,
-            message: message.into(),
+            message: visible(&secrets::without_userinfo(&message.into()), |_| false),
             hint: None,
             secret: false,
         }
     }
 
-    /// An error at a place.
+    /// An error at a place. A line that may hold a secret is not shown.
     pub fn at(source: &Source, span: &Range<usize>, message: impl Into<String>) -> Self {
-        Self {
-            place: Some(source.place(span)),
+        let place = source.place(span);
+        let secret = secrets::may_stand_on(&source.text, place.line);
+        let problem = Self {
+            place: Some(place),
             ..Self::of_file(&source.file, message)
+        };
+        if secret {
+            problem.beside_a_secret()
+        } else {
+            problem
+        }
+    }
+
+    /// An error at a place where the file is no TOML, so that nobody knows what is a key and what is not.
+    pub fn of_syntax(source: &Source, span: &Range<usize>, message: impl Into<String>) -> Self {
+        let problem = Self::at(source, span, message);
+        match &problem.place {
+            Some(place) if secrets::may_stand_on_broken(&source.text, place.line) => {
+                problem.beside_a_secret()
+            }
+            _ => problem,
         }
     }
 
@@ -57,7 +78,7 @@ impl Problem {
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self {
-            hint: Some(hint.into()),
+            hint: Some(visible(&hint.into(), |c| c == '\n')),
             ..self
         }
     }
@@ -71,10 +92,24 @@ impl Problem {
         }
     }
 
-    /// At a line that holds a secret, which is then not shown.
+    /// At a line that holds a secret: from here on, nothing behind its key is known.
     #[must_use]
     pub fn beside_a_secret(self) -> Self {
-        Self { secret: true, ..self }
+        let place = self.place.map(|place| match place.text.split_once('=') {
+            Some((key, _)) => Place {
+                text: format!("{key}= …"),
+                ..place
+            },
+            None => Place {
+                text: "…".to_owned(),
+                ..place
+            },
+        });
+        Self {
+            place,
+            secret: true,
+            ..self
+        }
     }
 
     /// Where and what, in one line for a log.
@@ -122,30 +157,28 @@ impl fmt::Display for Problem {
 impl Problem {
     /// The line as it is shown, and how many characters of that stand before the place that is meant.
     fn shown_line(&self, place: &Place) -> (String, usize) {
-        if self.secret {
-            let key: String = place.text.chars().take_while(|c| *c != '=').collect();
-            return (
-                format!("{key}= …"),
-                place.column.saturating_sub(1).min(key.chars().count()),
-            );
-        }
-        // Control characters would move the cursor of whoever reads this.
-        let visible = |c: char| {
-            if c.is_control() && c != '\t' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        };
+        let end = place.text.chars().count();
         let before = place.column.saturating_sub(1);
+        // Behind the key of a secret, the dots that stand for it are meant.
+        let before = if self.secret {
+            before.min(end.saturating_sub(1))
+        } else {
+            before
+        };
         let skipped = before.saturating_sub(SHOWN / 2);
-        let text: String = place
-            .text
-            .chars()
-            .skip(skipped)
-            .take(SHOWN)
-            .map(visible)
-            .collect();
-        (text, before - skipped)
+        let text: String = place.text.chars().skip(skipped).take(SHOWN).collect();
+        (visible(&text, |c| c == '\t'), before - skipped)
     }
+}
+
+/// A text without control characters, which would move the cursor of whoever reads it, but for those that may stay.
+fn visible(text: &str, stays: impl Fn(char) -> bool) -> String {
+    let shown = |c: char| {
+        if c.is_control() && !stays(c) {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    text.chars().map(shown).collect()
 }

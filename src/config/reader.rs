@@ -17,6 +17,7 @@ mod table;
 mod value;
 
 pub use table::Table;
+use table::UnknownKey;
 pub use value::Value;
 
 /// Looks an environment variable up. A parameter, so that tests need not touch the process's own.
@@ -27,6 +28,8 @@ pub struct Report<'a> {
     source: &'a Source,
     environment: Environment<'a>,
     problems: RefCell<Vec<Problem>>,
+    known: RefCell<Vec<(&'static str, String)>>,
+    unknown: RefCell<Vec<UnknownKey>>,
 }
 
 impl<'a> Report<'a> {
@@ -36,6 +39,8 @@ impl<'a> Report<'a> {
             source,
             environment,
             problems: RefCell::default(),
+            known: RefCell::default(),
+            unknown: RefCell::default(),
         }
     }
 
@@ -49,15 +54,36 @@ impl<'a> Report<'a> {
         Problem::at(self.source, span, message)
     }
 
+    /// Adds what the parser found where the file is no TOML.
+    pub fn add_syntax_errors(&self, errors: &[toml::de::Error]) {
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            let message = error.message().replace('\n', ", ");
+            self.add(Problem::of_syntax(self.source, &span, message));
+        }
+    }
+
+    /// An error of the file as a whole, to be added.
+    pub fn problem_of_file(&self, message: impl Into<String>) -> Problem {
+        Problem::of_file(&self.source.file, message)
+    }
+
     /// The line of a place, from 1.
     pub fn line(&self, span: &Range<usize>) -> usize {
         self.source.place(span).line
     }
 
-    /// All problems, in the order of the file.
+    /// All problems, in the order of the file; those of the file as a whole come last.
     pub fn into_problems(self) -> Vec<Problem> {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| problem.place.as_ref().map(|place| (place.line, place.column)));
+        let unknown = self.unknown.take();
+        let known = self.known.take();
+        let unknown = unknown.iter().map(|key| key.problem(&self, &known));
+        let mut problems: Vec<Problem> = unknown.collect();
+        problems.extend(self.problems.take());
+        problems.sort_by_key(|problem| match &problem.place {
+            Some(place) => (place.line, place.column),
+            None => (usize::MAX, 0),
+        });
         problems
     }
 

@@ -1,9 +1,8 @@
 //! The text of a configuration file, and where in it something stands.
 
-use std::{ops::Range, path::PathBuf};
+use std::{fmt, ops::Range, path::PathBuf};
 
-/// A file's name and text.
-#[derive(Debug)]
+/// A file's name and text. Its `Debug` shows the name alone: the text may hold secrets.
 pub struct Source {
     /// The file as the user named it.
     pub file: PathBuf,
@@ -26,9 +25,22 @@ pub struct Place {
     pub length: usize,
 }
 
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Source {
-    /// A file of this name with this text.
+    /// A text as the contents of `file`.
     pub fn new(file: impl Into<PathBuf>, text: String) -> Self {
+        // Some editors begin a file with a byte-order mark, which nobody counts as a character.
+        let text = match text.strip_prefix('\u{feff}') {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        };
         let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
             line_starts: std::iter::once(0).chain(after_breaks).collect(),
@@ -68,7 +80,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_as_people_count() {
-        let source = Source::new("x", "a = 1\nü = \"é\" # x\n".to_owned());
+        let source = Source::new("x", "\u{feff}a = 1\nü = \"é\" # x\n".to_owned());
         let place = |start, end| {
             let place = source.place(&(start..end));
             (place.line, place.column, place.length, place.text)

@@ -77,11 +77,7 @@ impl UserFile {
         let no_environment = |_: &str| None;
         let report = Report::new(&source, &no_environment);
         let (document, errors) = DeTable::parse_recoverable(&source.text);
-        for error in &errors {
-            let problem = report.problem(&error.span().unwrap_or(0..0), error.message().replace('\n', ", "));
-            // The line may be a password's.
-            report.add(problem.beside_a_secret());
-        }
+        report.add_syntax_errors(&errors);
         if !errors.is_empty() {
             return Err(UserFileError(report.into_problems()));
         }

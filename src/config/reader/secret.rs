@@ -1,19 +1,9 @@
-//! Secrets: where they come from, and where one may stand by mistake.
+//! Secrets, and where they come from.
 
 use secrecy::SecretString;
 use toml::de::DeValue;
 
 use super::Value;
-use crate::config::nearest::nearest;
-
-/// Whether a key of this name, or of a similar one, may hold a secret.
-pub(super) fn may_be_called(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    ["secret", "password", "token", "passwd"]
-        .iter()
-        .any(|word| key.contains(word))
-        || nearest(&key, ["secret", "password"]).is_some()
-}
 
 impl Value<'_, '_> {
     /// A secret: the string itself, `{ env = "NAME" }` or `{ file = "path" }`. Never shown in a message.
@@ -44,10 +34,18 @@ impl Value<'_, '_> {
         let name = self.string()?;
         let value = (self.report.environment)(&name);
         if value.is_none() {
-            self.reject_with(
-                format!("the environment variable `{name}` is not set, or not UTF-8"),
-                format!("set it before starting: export {name}=…"),
-            );
+            // Whoever wrote the secret itself here does not want to read it again.
+            let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+            match !name.is_empty() && name.bytes().all(is_name) {
+                true => self.reject_with(
+                    format!("the environment variable {name} is not set, or not UTF-8"),
+                    format!("set it before starting: export {name}=…"),
+                ),
+                false => self.reject_with(
+                    "the environment variable that `env` names is not set, or not UTF-8",
+                    "`env` holds a variable's name, such as \"PORTCULLIS_SECRET\", never the secret itself",
+                ),
+            }
         }
         value.map(SecretString::from)
     }

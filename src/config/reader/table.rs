@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, ops::Range};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Report, Value, secret};
-use crate::config::nearest::nearest;
+use super::{Report, Value};
+use crate::config::{nearest::nearest, problem::Problem};
 
 /// A table whose keys are taken out one by one.
 pub struct Table<'r, 'i> {
@@ -14,6 +14,17 @@ pub struct Table<'r, 'i> {
     span: Range<usize>,
     entries: BTreeMap<String, (Range<usize>, Range<usize>, DeValue<'i>)>,
     known: Vec<&'static str>,
+    secret: bool,
+}
+
+/// A key that nobody asked for. What to say of it shows when the whole file has been read.
+pub(super) struct UnknownKey {
+    key: String,
+    span: Range<usize>,
+    table: String,
+    known: Vec<&'static str>,
+    later: Vec<&'static str>,
+    secret: bool,
 }
 
 impl<'r, 'i> Table<'r, 'i> {
@@ -37,7 +48,13 @@ impl<'r, 'i> Table<'r, 'i> {
             span,
             entries: entries.collect(),
             known: Vec::new(),
+            secret: false,
         }
+    }
+
+    /// The same, as a table of which no message may show a line.
+    pub(super) fn holding_a_secret(self, secret: bool) -> Self {
+        Self { secret, ..self }
     }
 
     /// An empty table, in place of one that was left out.
@@ -65,7 +82,7 @@ impl<'r, 'i> Table<'r, 'i> {
             key_span,
             span,
             value,
-            secret: false,
+            secret: self.secret,
         })
     }
 
@@ -86,35 +103,61 @@ impl<'r, 'i> Table<'r, 'i> {
             key_span,
             span,
             value,
-            secret: false,
+            secret: self.secret,
         };
         self.entries.into_iter().map(value).collect()
     }
 
     /// Reports every key that nobody asked for. `later` are keys that this version does not know yet.
-    pub fn finish(self, later: &[&str]) {
-        for (key, (span, ..)) in &self.entries {
-            let problem = if later.contains(&key.as_str()) {
-                self.report
-                    .problem(span, format!("`{key}` in {} is not built yet", self.name))
-                    .hint("this version cannot do it; leave the key out")
-            } else {
-                let problem = self
-                    .report
-                    .problem(span, format!("unknown key `{key}` in {}", self.name));
-                match nearest(key, self.known.iter().copied().chain(later.iter().copied())) {
-                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                    None if self.known.is_empty() => problem,
-                    None => problem.hint(format!("the keys here are {}", self.known.join(", "))),
-                }
-            };
-            // A misspelt `secret` is still a secret.
-            let problem = if secret::may_be_called(key) {
-                problem.beside_a_secret()
-            } else {
-                problem
-            };
-            self.report.add(problem);
+    pub fn finish(self, later: &[&'static str]) {
+        let known = self.known.iter().map(|key| (*key, self.name.clone()));
+        self.report.known.borrow_mut().extend(known);
+        for (key, (span, ..)) in self.entries {
+            self.report.unknown.borrow_mut().push(UnknownKey {
+                key,
+                span,
+                table: self.name.clone(),
+                known: self.known.clone(),
+                later: later.to_vec(),
+                secret: self.secret,
+            });
+        }
+    }
+}
+
+impl UnknownKey {
+    /// What to say of it. `elsewhere` are the keys of all tables, each with its table's name.
+    pub(super) fn problem(&self, report: &Report<'_>, elsewhere: &[(&'static str, String)]) -> Problem {
+        let Self { key, table, .. } = self;
+        let problem = if self.later.contains(&key.as_str()) {
+            let problem = report.problem(&self.span, format!("`{key}` in {table} is not built yet"));
+            problem.hint("this version cannot do it; leave the key out")
+        } else {
+            let problem = report.problem(&self.span, format!("unknown key `{key}` in {table}"));
+            match self.hint(elsewhere) {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            }
+        };
+        if self.secret {
+            problem.beside_a_secret()
+        } else {
+            problem
+        }
+    }
+
+    fn hint(&self, elsewhere: &[(&'static str, String)]) -> Option<String> {
+        if let Some((key, table)) = elsewhere.iter().find(|(key, _)| *key == self.key) {
+            return Some(format!("`{key}` belongs in {table}"));
+        }
+        let candidates = self.known.iter().chain(&self.later).copied();
+        match nearest(&self.key, candidates) {
+            Some(near) if self.later.contains(&near) => {
+                Some(format!("`{near}`, if that is meant, is not built yet"))
+            }
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None if self.known.is_empty() => None,
+            None => Some(format!("the keys here are {}", self.known.join(", "))),
         }
     }
 }

@@ -218,7 +218,14 @@ impl<'r, 'i> Value<'r, 'i> {
     /// A table, called `name` in messages.
     pub fn table(self, name: &str) -> Option<Table<'r, 'i>> {
         match self.value {
-            DeValue::Table(table) => Some(Table::new(self.report, name, self.span, table)),
+            DeValue::Table(table) => {
+                Some(Table::new(self.report, name, self.span, table).holding_a_secret(self.secret))
+            }
+            DeValue::Array(_) if name.starts_with('[') && !name.starts_with("[[") => {
+                let message = format!("{name} can be there only once");
+                self.reject_with(message, format!("write {name}, with single brackets"));
+                None
+            }
             _ => self.wrong_type("a table"),
         }
     }
