@@ -29,8 +29,16 @@ pub fn load(file: &Path) -> Result<Loaded, Vec<Problem>> {
         let problem = Problem::of_file(file, format!("cannot read the configuration: {error}"));
         vec![problem.hint("name one with --config FILE, or write one with `portcullis init`")]
     })?;
-    let text = String::from_utf8(text).map_err(|_| {
-        vec![Problem::of_file(file, "the configuration is not UTF-8").hint("save it as UTF-8")]
+    let text = String::from_utf8(text).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to());
+        let line = good
+            .unwrap_or_default()
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        let message = format!("the configuration is not UTF-8 (the first bad byte is on line {line})");
+        vec![Problem::of_file(file, message).hint("save it as UTF-8")]
     })?;
     load_str(text, file, &|name| std::env::var(name).ok())
 }
@@ -70,26 +78,33 @@ fn read(report: &Report<'_>, document: DeTable<'_>, file: &Path) -> Config {
         users: UsersConfig::read(root.table("users", "[users]"), folder),
         login: LoginConfig::read(root.table("login", "[login]")),
         log: LogConfig::read(root.table("log", "[log]")),
-        routes: RouteConfig::read_all(report, root.take("route"), &(0..0)),
+        routes: RouteConfig::read_all(report, root.take("route")),
         server,
     };
     root.finish(&["admin", "telemetry"]);
-    let open = config
-        .server
-        .listen
-        .iter()
-        .find(|address| !address.ip().is_loopback());
-    if let (Some(address), None, false) = (open, &config.server.tls, config.server.public_url.is_secure()) {
-        let message =
-            format!("passwords and cookies travel over plain HTTP to {address}, where others can read them");
-        let problem = Problem::of_file(file, message);
-        report.add(
-            problem
-                .hint("add [server.tls], or set public_url to https:// where TLS ends in front")
-                .warning(),
-        );
-    }
+    warn_of_plain_http(report, &config.server);
     config
+}
+
+/// Without TLS here or in front, others may read along.
+fn warn_of_plain_http(report: &Report<'_>, server: &ServerConfig) {
+    let url = &server.public_url;
+    if server.tls.is_some() || url.is_secure() {
+        return;
+    }
+    let open = server.listen.iter().find(|address| !address.ip().is_loopback());
+    let message = match open {
+        Some(address) => {
+            format!("passwords and cookies travel over plain HTTP to {address}, where others can read them")
+        }
+        None if !url.is_local() => {
+            format!("passwords and cookies travel over plain HTTP to {url}, where others can read them")
+        }
+        None => "without TLS cookies are not Secure: good enough to try things out on this machine alone"
+            .to_owned(),
+    };
+    let hint = "add [server.tls], or set `public_url` to https:// where TLS ends in front";
+    report.add(report.problem_of_file(message).hint(hint).warning());
 }
 
 #[cfg(test)]

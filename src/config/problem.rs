@@ -97,7 +97,7 @@ impl Problem {
     pub fn beside_a_secret(self) -> Self {
         let place = self.place.map(|place| match place.text.split_once('=') {
             Some((key, _)) => Place {
-                text: format!("{key}= …"),
+                text: format!("{} = …", key.trim_end()),
                 ..place
             },
             None => Place {

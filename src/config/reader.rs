@@ -54,12 +54,30 @@ impl<'a> Report<'a> {
         Problem::at(self.source, span, message)
     }
 
-    /// Adds what the parser found where the file is no TOML.
+    /// Adds what the parser found where the file is no TOML, with the advice that it does not give itself.
     pub fn add_syntax_errors(&self, errors: &[toml::de::Error]) {
         for error in errors {
             let span = error.span().unwrap_or(0..0);
             let message = error.message().replace('\n', ", ");
-            self.add(Problem::of_syntax(self.source, &span, message));
+            let meant = self.source.text.get(span.clone()).unwrap_or_default();
+            let is_word = meant.starts_with(|c: char| c.is_alphabetic());
+            // A list that was not closed takes in everything below it, and there is no end to the errors in that.
+            let open_list = message.contains("between array elements") || message.contains("unclosed array");
+            let hint = match message.as_str() {
+                _ if open_list => Some("is a list above not closed? look for a missing \"]\""),
+                "duplicate key" => Some("it is there already, and can be there only once"),
+                _ if is_word && !message.contains("key") => Some("text stands in quotes"),
+                _ if message.starts_with("string values must be quoted") => Some("text stands in quotes"),
+                _ => None,
+            };
+            let problem = Problem::of_syntax(self.source, &span, message);
+            self.add(match hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            });
+            if open_list {
+                break;
+            }
         }
     }
 

@@ -92,8 +92,10 @@ fn words(line: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// The words that a line uses as keys.
 fn keys(line: &str) -> impl Iterator<Item = &str> {
-    let is_key = |after: &str| {
-        after.starts_with('.') || after.trim_start_matches(['"', '\'', ' ', '\t']).starts_with('=')
+    let assigns = line.contains('=');
+    let is_key = move |after: &str| {
+        (assigns && after.starts_with('.'))
+            || after.trim_start_matches(['"', '\'', ' ', '\t']).starts_with('=')
     };
     words(line)
         .filter(move |(_, after)| is_key(after))
@@ -147,6 +149,7 @@ mod tests {
             ("a = { b = { password = 'x' } }", 1, true),
             ("a = 1 # the secret of success", 1, false),
             ("listen = 5", 1, false),
+            ("[[token.trust]]", 1, false),
             ("secret = '''\nx\n'''", 2, true),
             ("secret = '''\na = 1\n[b]\n'''", 3, true),
             ("secret = '''\nx\n'''\na = 1", 4, false),

@@ -36,11 +36,12 @@ impl fmt::Debug for Source {
 impl Source {
     /// A text as the contents of `file`.
     pub fn new(file: impl Into<PathBuf>, text: String) -> Self {
-        // Some editors begin a file with a byte-order mark, which nobody counts as a character.
-        let text = match text.strip_prefix('\u{feff}') {
-            Some(rest) => rest.to_owned(),
-            None => text,
-        };
+        // Some editors begin a file with a byte-order mark, which nobody counts as a character, and end lines with two
+        // characters, of which TOML lets a reader make one.
+        let text = text
+            .strip_prefix('\u{feff}')
+            .unwrap_or(&text)
+            .replace("\r\n", "\n");
         let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
             line_starts: std::iter::once(0).chain(after_breaks).collect(),
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_as_people_count() {
-        let source = Source::new("x", "\u{feff}a = 1\nü = \"é\" # x\n".to_owned());
+        let source = Source::new("x", "\u{feff}a = 1\r\nü = \"é\" # x\n".to_owned());
         let place = |start, end| {
             let place = source.place(&(start..end));
             (place.line, place.column, place.length, place.text)

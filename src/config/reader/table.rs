@@ -62,6 +62,11 @@ impl<'r, 'i> Table<'r, 'i> {
         Self::new(report, name, 0..0, DeTable::new())
     }
 
+    /// Whether no key is left.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Where the table stands.
     pub fn span(&self) -> &Range<usize> {
         &self.span

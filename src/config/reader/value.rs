@@ -28,6 +28,11 @@ impl<'r, 'i> Value<'r, 'i> {
         Self { secret: true, ..self }
     }
 
+    /// Where problems go.
+    pub fn report(&self) -> &'r Report<'r> {
+        self.report
+    }
+
     /// The key.
     pub fn key(&self) -> &str {
         &self.key
@@ -67,12 +72,18 @@ impl<'r, 'i> Value<'r, 'i> {
         }
     }
 
+    /// Whether it is a table.
+    pub fn is_table(&self) -> bool {
+        self.value.is_table()
+    }
+
     /// Whether it is a string.
     pub fn is_string(&self) -> bool {
         self.value.is_str()
     }
 
-    pub(super) fn wrong_type<T>(&self, wanted: &str) -> Option<T> {
+    /// Says that it must be something else.
+    pub fn wrong_type<T>(&self, wanted: &str) -> Option<T> {
         let found = match &self.value {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "a number",

@@ -18,8 +18,11 @@ impl LoginConfig {
 
     pub(in crate::config) fn read(mut table: Table<'_, '_>) -> Self {
         let title = |text: &str| match text.chars().count() {
-            0 => Err("`title` cannot be empty".to_owned()),
-            1..=Self::MAX_TITLE_CHARS => Ok(text.to_owned()),
+            _ if text.trim().is_empty() => Err("`title` cannot be empty".to_owned()),
+            _ if text.chars().any(char::is_control) => {
+                Err("`title` is one line, without control characters".to_owned())
+            }
+            ..=Self::MAX_TITLE_CHARS => Ok(text.to_owned()),
             _ => Err(format!(
                 "`title` cannot be longer than {} characters",
                 Self::MAX_TITLE_CHARS

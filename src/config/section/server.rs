@@ -1,17 +1,15 @@
 //! `[server]` and `[server.tls]`: where the gateway listens and how browsers reach it.
 
-use http::uri::Authority;
-
 use crate::config::reader::{Table, Value};
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    num::NonZeroUsize,
+    num::{NonZeroU16, NonZeroUsize},
     path::PathBuf,
     time::Duration,
 };
 
-use super::limits::LimitsConfig;
+use super::{host, limits::LimitsConfig};
 
 /// `[server]`, checked.
 #[derive(Debug, Clone)]
@@ -67,18 +65,39 @@ impl PublicUrl {
 
     /// From the configuration: `https://host[:port]`, nothing after it.
     fn parse(text: &str) -> Result<Self, String> {
-        let bad = || format!("\"{text}\" is not of the form \"https://host\" or \"https://host:port\"");
-        let (secure, rest) = match text.split_once("://").ok_or_else(bad)? {
-            ("https", rest) => (true, rest),
-            ("http", rest) => (false, rest),
-            _ => return Err(bad()),
+        let bad = |why: &str| {
+            format!("\"{text}\" is no public URL: {why}; write \"https://host\" or \"https://host:port\"")
+        };
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| bad("it has no scheme"))?;
+        let (secure, own_port) = match scheme.to_ascii_lowercase().as_str() {
+            "https" => (true, 443),
+            "http" => (false, 80),
+            _ => return Err(bad("the scheme is https, or http")),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let authority: Authority = rest.parse().map_err(|_| bad())?;
-        if rest.contains('@') || authority.host().is_empty() {
-            return Err(bad());
+        if rest.contains('@') {
+            return Err(bad("it cannot have a user name or password"));
         }
-        Ok(Self::new(secure, rest.to_ascii_lowercase()))
+        if rest.contains(['/', '?', '#']) {
+            return Err(bad(
+                "nothing can follow the host, since the gateway answers its whole host",
+            ));
+        }
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => {
+                let number = port.bytes().all(|byte| byte.is_ascii_digit());
+                let port: Option<NonZeroU16> = port.parse().ok().filter(|_| number);
+                let port = port.ok_or_else(|| bad("a port is a number between 1 and 65535"))?;
+                (host, port.get())
+            }
+            _ => (rest, own_port),
+        };
+        let host = host::exact(host).map_err(bad)?;
+        // Browsers leave a scheme's own port out, and so must what is compared with what they send.
+        Ok(match port == own_port {
+            true => Self::new(secure, host),
+            false => Self::new(secure, format!("{host}:{port}")),
+        })
     }
 
     /// Where none is configured: the first address that is listened on, as a browser on this machine writes it.
@@ -105,6 +124,17 @@ impl PublicUrl {
         if self.secure { "https" } else { "http" }
     }
 
+    /// Whether only browsers on the gateway's own machine can use it.
+    pub fn is_local(&self) -> bool {
+        let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+        let host = match self.authority.rsplit_once(':') {
+            Some((host, port)) if is_port(port) => host,
+            _ => &self.authority,
+        };
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
     /// `host[:port]`, in lower case.
     pub fn authority(&self) -> &str {
         &self.authority
@@ -124,11 +154,7 @@ impl ServerConfig {
     const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
     pub(in crate::config) fn read(mut table: Table<'_, '_>) -> Self {
-        let listen: Vec<SocketAddr> = table
-            .take("listen")
-            .and_then(Value::one_or_many)
-            .map(|values| values.iter().filter_map(|value| value.parsed(address)).collect())
-            .unwrap_or_else(|| vec![Self::LISTEN]);
+        let listen = table.take("listen").map_or_else(|| vec![Self::LISTEN], addresses);
         let tls = table
             .take("tls")
             .and_then(|value| TlsConfig::read(value.table("[server.tls]")?));
@@ -138,7 +164,15 @@ impl ServerConfig {
             .as_ref()
             .and_then(|value| value.parsed(PublicUrl::parse))
         {
-            Some(url) => url,
+            Some(url) => {
+                if let Some(value) = public_url.filter(|_| tls.is_some() && !url.is_secure()) {
+                    value.warn(
+                        "`public_url` begins with http://, but the gateway speaks TLS, so its cookies are not Secure",
+                        "write https://",
+                    );
+                }
+                url
+            }
             None => PublicUrl::of_address(tls.is_some(), first),
         };
         let server = Self {
@@ -160,6 +194,39 @@ impl ServerConfig {
         table.finish(&["trusted_proxies", "proxy_protocol", "redirect_http"]);
         server
     }
+}
+
+/// The addresses of `listen`: at least one, none twice.
+fn addresses(value: Value<'_, '_>) -> Vec<SocketAddr> {
+    let (report, span) = (value.report(), value.span());
+    let Some(values) = value.one_or_many() else {
+        return Vec::new();
+    };
+    if values.is_empty() {
+        let problem = report.problem(&span, "`listen` is empty, so nobody could connect");
+        report.add(problem.hint("name an address, or leave `listen` out for \"127.0.0.1:8443\""));
+    }
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for value in values {
+        let Some(address) = value.parsed(address) else {
+            continue;
+        };
+        let covers = |one: &SocketAddr, other: &SocketAddr| {
+            one.port() == other.port()
+                && (one.ip() == other.ip() || (one.ip().is_unspecified() && one.is_ipv4() == other.is_ipv4()))
+        };
+        let taken = addresses
+            .iter()
+            .find(|earlier| covers(earlier, &address) || covers(&address, earlier));
+        match taken.filter(|_| address.port() != 0) {
+            Some(earlier) => value.reject_with(
+                format!("{address} and {earlier} cannot be listened on both: one covers the other"),
+                "leave one of them out",
+            ),
+            None => addresses.push(address),
+        }
+    }
+    addresses
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -1,6 +1,9 @@
 //! `[session]`: the cookie and how long a sign-in lasts.
 
-use crate::config::{reader::Table, section::server::PublicUrl};
+use crate::config::{
+    reader::{Table, Value},
+    section::server::PublicUrl,
+};
 use std::time::Duration;
 
 /// `[session]`, checked.
@@ -32,23 +35,24 @@ impl SessionConfig {
         if let Some(store) = table.take("store") {
             store.parsed(|text| match text {
                 "memory" => Ok(()),
-                _ => Err(format!(
+                _ if text.contains(':') => Err(format!(
                     "the session store \"{text}\" is not built yet; this version has \"memory\""
                 )),
+                _ => Err(format!("there is no session store \"{text}\"; write \"memory\"")),
             });
         }
         let cookie = table
             .take("cookie")
             .and_then(|value| value.parsed(|name| cookie_name(name, public_url)));
         let idle = table.take("idle_timeout");
-        let idle_timeout = idle
-            .as_ref()
-            .and_then(super::super::reader::Value::positive_duration)
-            .unwrap_or(Self::IDLE_TIMEOUT);
         let absolute_timeout = table
             .take("absolute_timeout")
             .and_then(|value| value.positive_duration())
             .unwrap_or(Self::ABSOLUTE_TIMEOUT);
+        let idle_timeout = idle
+            .as_ref()
+            .and_then(Value::positive_duration)
+            .unwrap_or_else(|| Self::IDLE_TIMEOUT.min(absolute_timeout));
         if let Some(idle) = idle.filter(|_| idle_timeout > absolute_timeout) {
             idle.reject_with(
                 "`idle_timeout` is longer than `absolute_timeout`, so it would never end a session",
@@ -76,17 +80,28 @@ impl SessionConfig {
     }
 }
 
+/// Longer ones would only make every request longer.
+const MAX_COOKIE_NAME: usize = 64;
+
 /// A cookie's name must be a token (RFC 6265, section 4.1.1), and the prefixes promise what only TLS can keep.
 fn cookie_name(name: &str, public_url: &PublicUrl) -> Result<String, String> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    // Browsers compare the prefixes without regard to case.
     let prefix = name.to_ascii_lowercase();
+    let promises_tls = ["__host-", "__secure-", "__http-"]
+        .iter()
+        .any(|promise| prefix.starts_with(promise));
     if name.is_empty() || !name.bytes().all(token) {
         Err(format!(
             "\"{name}\" is no cookie name; letters, digits, \"-\" and \"_\" make one"
         ))
-    } else if (prefix.starts_with("__host-") || prefix.starts_with("__secure-")) && !public_url.is_secure() {
+    } else if promises_tls && !public_url.is_secure() {
         Err(format!(
             "browsers refuse a cookie called \"{name}\" over plain HTTP, which `public_url` says this is"
+        ))
+    } else if name.len() > MAX_COOKIE_NAME {
+        Err(format!(
+            "a cookie's name cannot be longer than {MAX_COOKIE_NAME} characters"
         ))
     } else {
         Ok(name.to_owned())

@@ -1,6 +1,9 @@
 //! `[token]`: what the gateway signs and accepts.
 
-use crate::config::{reader::Table, section::server::PublicUrl};
+use crate::config::{
+    reader::{Table, Value},
+    section::server::PublicUrl,
+};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -60,9 +63,11 @@ impl TokenConfig {
     const MIN_SECRET_BYTES: usize = 32;
 
     pub(in crate::config) fn read(mut table: Table<'_, '_>, public_url: &PublicUrl, folder: &Path) -> Self {
-        let not_empty = |text: &str| match text.is_empty() {
-            true => Err("it cannot be empty".to_owned()),
-            false => Ok(text.to_owned()),
+        let not_empty = |value: Value<'_, '_>| {
+            value.parsed(|text| match text.is_empty() {
+                true => Err(format!("`{}` cannot be empty", value.key())),
+                false => Ok(text.to_owned()),
+            })
         };
         let algorithms = [
             ("ES256", Algorithm::Es256),
@@ -87,18 +92,18 @@ impl TokenConfig {
         let leeway = table.take("leeway").and_then(|value| {
             let leeway = value.duration()?;
             if leeway > Self::MAX_LEEWAY {
-                value.reject("`leeway` cannot be longer than 5m");
+                value.reject("`leeway` cannot be longer than \"5m\"");
             }
             Some(leeway)
         });
         let token = Self {
             issuer: table
                 .take("issuer")
-                .and_then(|value| value.parsed(not_empty))
+                .and_then(not_empty)
                 .unwrap_or_else(|| public_url.to_string()),
             audience: table
                 .take("audience")
-                .and_then(|value| value.parsed(not_empty))
+                .and_then(not_empty)
                 .unwrap_or_else(|| Self::AUDIENCE.to_owned()),
             lifetime: table
                 .take("lifetime")
@@ -117,7 +122,7 @@ fn signing(table: &mut Table<'_, '_>, algorithm: Algorithm, folder: &Path) -> Si
     let secret = table.take("secret");
     let key_folder = keys
         .as_ref()
-        .and_then(super::super::reader::Value::path)
+        .and_then(Value::path)
         .unwrap_or_else(|| folder.join(TokenConfig::KEYS));
     match (algorithm, secret) {
         (Algorithm::Hs256, Some(secret)) => {

@@ -1,6 +1,6 @@
 //! `[users]` and `[users.password]`: where people come from and what hashing them may cost.
 
-use crate::config::reader::Table;
+use crate::config::{reader::Table, units::show_size};
 use std::path::{Path, PathBuf};
 
 /// `[users]`, checked.
@@ -50,14 +50,25 @@ impl UsersConfig {
             .and_then(|value| value.path())
             .unwrap_or_else(|| folder.join(Self::FILE));
         let mut password = table.table("password", "[users.password]");
-        let hash_memory = password
-            .take("hash_memory")
+        let written = password.take("hash_memory");
+        let hash_memory = written
+            .as_ref()
             .and_then(|value| value.size(Self::MIN_ARGON2_MEMORY..=1 << 40))
             .unwrap_or(Self::HASH_MEMORY);
         let argon2 = password
             .take("argon2")
-            .and_then(|value| value.table("argon2"))
+            .and_then(|value| value.table("`argon2`"))
             .map_or_else(Argon2Cost::default, |table| Argon2Cost::read(table, hash_memory));
+        let one = u64::from(argon2.memory_kib) * 1024;
+        if let Some(value) = written.filter(|_| one > hash_memory) {
+            value.reject_with(
+                format!(
+                    "`hash_memory` has no room for one new hash, which takes {}",
+                    show_size(one)
+                ),
+                "raise it, or lower `memory` in `argon2`",
+            );
+        }
         password.finish(&["allow_weak_hashes"]);
         table.finish(&["sql", "ldap"]);
         Self {

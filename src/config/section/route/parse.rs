@@ -1,51 +1,42 @@
 //! How a route's values are written.
 
-use http::{HeaderName, Method, Uri, uri::Authority};
+use std::{net::Ipv4Addr, num::NonZeroU16};
+
+use http::{HeaderName, Method, Uri};
 
 use super::{HostPattern, Template, TemplatePart, UpstreamUrl};
-use crate::config::nearest::nearest;
+use crate::config::{nearest::nearest, section::host::exact};
 
 /// A host: `wiki.example.com` or `*.example.com`.
 pub(super) fn host(text: &str) -> Result<HostPattern, String> {
-    let bad = |why: &str| format!("\"{text}\" is no host: {why}");
-    let lower = text.to_ascii_lowercase();
-    let (wildcard, name) = match lower.strip_prefix("*.") {
+    let bad = |why: &str| format!("\"{text}\" is no host of a route: {why}");
+    if text == "*" {
+        return Err(bad("a route without `host` answers every host"));
+    }
+    let (wildcard, name) = match text.strip_prefix("*.") {
         Some(rest) => (true, rest),
-        None => (false, lower.as_str()),
+        None => (false, text),
     };
-    let name = name.strip_suffix('.').unwrap_or(name);
     if name.contains('*') {
         return Err(bad(
             "a wildcard is the whole first label, as in \"*.example.com\"",
         ));
     }
-    if !wildcard && name.starts_with('[') {
-        let authority: Authority = name
-            .parse()
-            .map_err(|_| bad("write an IPv6 address as \"[::1]\""))?;
-        return match authority.port() {
-            None => Ok(HostPattern::Exact(name.to_owned())),
-            Some(_) => Err(bad("a route answers a host on every port; leave the port out")),
-        };
-    }
-    if name.contains(':') {
+    if let Some((name, port)) = name.rsplit_once(':')
+        && !port.is_empty()
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+        && exact(name).is_ok()
+    {
         return Err(bad("a route answers a host on every port; leave the port out"));
     }
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    if name.len() > 253 || !name.split('.').all(label) {
-        return Err(bad(
-            "letters, digits and \"-\", in labels with dots between them, make one",
-        ));
+    let name = exact(name).map_err(bad)?;
+    match wildcard {
+        true if name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok() => {
+            Err(bad("only names have names below them"))
+        }
+        true => Ok(HostPattern::Wildcard(format!(".{name}"))),
+        false => Ok(HostPattern::Exact(name)),
     }
-    Ok(match wildcard {
-        true => HostPattern::Wildcard(format!(".{name}")),
-        false => HostPattern::Exact(name.to_owned()),
-    })
 }
 
 /// A path prefix, as decoded segments.
@@ -65,6 +56,13 @@ pub(super) fn path(text: &str) -> Result<Vec<Vec<u8>>, String> {
         return Ok(Vec::new());
     }
     let mut segments = Vec::new();
+    let bad_code = |piece: &str| {
+        let digits = piece.as_bytes().get(..2);
+        digits.is_none_or(|digits| !digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if rest.split('%').skip(1).any(bad_code) {
+        return bad("\"%\" begins a code of two hexadecimal digits; write \"%25\" for the character itself");
+    }
     for segment in rest.split('/') {
         let decoded: Vec<u8> = percent_encoding::percent_decode_str(segment).collect();
         if segment.is_empty() {
@@ -125,16 +123,24 @@ pub(super) fn upstream(text: &str) -> Result<UpstreamUrl, String> {
     }
     if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
         return Err(bad(
-            "it cannot have a path; use `strip_prefix` to change the paths that go up",
+            "it cannot have a path; what a route's `path` begins with can be taken off with `strip_prefix`",
         ));
     }
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() || (authority.port().is_some() && authority.port_u16().is_none_or(|port| port == 0)) {
-        return Err(bad("it needs a host, and a port between 1 and 65535"));
-    }
+    let port = match authority.as_str().strip_prefix(authority.host()) {
+        Some("") => 80,
+        Some(port) => {
+            let port = port
+                .strip_prefix(':')
+                .and_then(|port| port.parse::<NonZeroU16>().ok());
+            port.ok_or_else(|| bad("a port is a number between 1 and 65535"))?
+                .get()
+        }
+        None => return Err(bad("it is no URL")),
+    };
+    let host = exact(authority.host()).map_err(bad)?;
     Ok(UpstreamUrl {
-        host: host.to_owned(),
-        port: authority.port_u16().unwrap_or(80),
+        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port,
     })
 }
 

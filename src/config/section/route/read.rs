@@ -32,24 +32,27 @@ impl RouteTimeouts {
 
 impl RouteConfig {
     /// Every route of the file, and every problem with them.
-    pub(in crate::config) fn read_all(
-        report: &Report<'_>,
-        routes: Option<Value<'_, '_>>,
-        end: &Range<usize>,
-    ) -> Vec<Self> {
+    pub(in crate::config) fn read_all(report: &Report<'_>, routes: Option<Value<'_, '_>>) -> Vec<Self> {
         const SMALLEST: &str =
             "the smallest route is:\n     [[route]]\n     upstream = \"http://127.0.0.1:3000\"";
         let tables = match routes {
-            None => {
-                report.add(
-                    report
-                        .problem(end, "there is no [[route]], so nothing could be reached")
-                        .hint(SMALLEST),
+            None => Vec::new(),
+            Some(value) if value.is_table() => {
+                value.reject_with(
+                    "`route` must be a list, but this is a table",
+                    "write [[route]], with double brackets",
                 );
                 return Vec::new();
             }
-            Some(value) => value.list().unwrap_or_default(),
+            Some(value) => match value.list() {
+                Some(tables) => tables,
+                None => return Vec::new(),
+            },
         };
+        if tables.is_empty() {
+            let problem = report.problem_of_file("there is no [[route]], so nothing could be reached");
+            report.add(problem.hint(SMALLEST));
+        }
         let mut named = Vec::new();
         for table in tables {
             if let Some(route) = table.table("[[route]]").and_then(Self::read) {
@@ -79,11 +82,11 @@ impl RouteConfig {
         let access_span = access.as_ref().map(Value::span);
         let access = access.map_or(Some(Access::Rule(Vec::new())), read_access);
         let upstream = read_upstream(&mut table);
-        let timeout = table.take("timeout").and_then(|value| value.table("timeout"));
+        let timeout = table.take("timeout").and_then(|value| value.table("`timeout`"));
         let timeout = timeout.map_or(RouteTimeouts::DEFAULT, RouteTimeouts::read);
         let headers = table
             .take("headers")
-            .and_then(|value| value.table("headers"))
+            .and_then(|value| value.table("`headers`"))
             .map(read_headers);
         let strip_prefix = table.take("strip_prefix").and_then(|value| value.boolean());
         let max_body = table.take("max_body").and_then(|value| value.size(0..=u64::MAX));
@@ -147,9 +150,16 @@ fn route_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// One string or a list of them, each read by `parse`.
+/// One string or a list of them, each read by `parse`. Where a condition lists nothing, nothing could meet it.
 fn many<T>(value: Option<Value<'_, '_>>, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
-    let values = value.and_then(Value::one_or_many).unwrap_or_default();
+    let Some(value) = value else { return Vec::new() };
+    let (report, span, key) = (value.report(), value.span(), value.key().to_owned());
+    let values = value.one_or_many();
+    if values.as_ref().is_some_and(Vec::is_empty) {
+        let problem = report.problem(&span, format!("`{key}` is empty, so nothing could pass"));
+        report.add(problem.hint("leave it out where it does not matter"));
+    }
+    let values = values.unwrap_or_default();
     values.iter().filter_map(|value| value.parsed(&parse)).collect()
 }
 
@@ -160,9 +170,13 @@ fn read_upstream(table: &mut Table<'_, '_>) -> Option<UpstreamUrl> {
         report.add(problem.hint("say where it leads: upstream = \"http://127.0.0.1:3000\""));
         return None;
     };
+    if value.is_table() {
+        return upstream_of_table(&value);
+    }
     let span = value.span();
     let values = value.one_or_many()?;
     match values.as_slice() {
+        [one] if one.is_table() => upstream_of_table(one),
         [one] => one.parsed(parse::upstream),
         [] => {
             table
@@ -177,6 +191,14 @@ fn read_upstream(table: &mut Table<'_, '_>) -> Option<UpstreamUrl> {
     }
 }
 
+fn upstream_of_table(value: &Value<'_, '_>) -> Option<UpstreamUrl> {
+    value.reject_with(
+        "an upstream as a table is not built yet",
+        "write its address alone, as a string",
+    );
+    None
+}
+
 fn read_access(value: Value<'_, '_>) -> Option<Access> {
     if value.is_string() {
         let words = [("authenticated", 0), ("public", 1), ("optional", 2)];
@@ -186,35 +208,35 @@ fn read_access(value: Value<'_, '_>) -> Option<Access> {
             _ => Access::Rule(Vec::new()),
         });
     }
-    let span = value.span();
-    let mut table = value.table("access")?;
+    if !value.is_table() {
+        return value.wrong_type(
+            "\"authenticated\", \"public\", \"optional\" or a table such as { roles = [\"staff\"] }",
+        );
+    }
+    let mut table = value.table("`access`")?;
     let mut parts = Vec::new();
     for (key, part) in [
         ("roles", RulePart::Roles as fn(Vec<String>) -> RulePart),
         ("users", RulePart::Users),
     ] {
         let Some(value) = table.take(key) else { continue };
-        let span = value.span();
-        let not_empty = |text: &str| match text.is_empty() {
-            true => Err(format!("`{key}` has an empty entry")),
-            false => Ok(text.to_owned()),
+        let entry = |text: &str| match text {
+            "" => Err(format!("`{key}` has an empty entry")),
+            // Roles travel as a comma-separated list, so that none has a comma.
+            _ if key == "roles" && text.contains(',') => Err(format!(
+                "\"{text}\" is no role, since it has a comma; write each role as a string of its own"
+            )),
+            _ => Ok(text.to_owned()),
         };
-        let entries = many(Some(value), not_empty);
-        if entries.is_empty() {
-            let problem = table
-                .report()
-                .problem(&span, format!("`{key}` lists nobody, so nobody could pass"));
-            table.report().add(problem);
-        }
+        let entries = many(Some(value), entry);
         parts.push(part(entries));
     }
-    let report = table.report();
-    let later = ["scopes", "networks", "claims", "second_factor"];
-    if parts.is_empty() {
-        let problem = report.problem(&span, "this access table has no condition of this version");
+    if parts.is_empty() && table.is_empty() {
+        let report = table.report();
+        let problem = report.problem(table.span(), "`access` is a table without a condition");
         report.add(problem.hint("write access = \"authenticated\" for everybody who is signed in"));
     }
-    table.finish(&later);
+    table.finish(&["scopes", "networks", "claims", "second_factor"]);
     Some(Access::Rule(parts))
 }
 

@@ -1,0 +1,252 @@
+//! Every key of the interface: those of this version are taken, the others are refused by name.
+
+use super::*;
+
+/// A key, the table it stands in, and whether this version has it.
+const KEYS: &[(&str, &str, bool)] = &[
+    ("server", "listen = [\"127.0.0.1:8443\"]", true),
+    ("server", "public_url = \"https://localhost:8443\"", true),
+    ("server", "workers = 0", true),
+    ("server", "trusted_proxies = []", false),
+    ("server", "proxy_protocol = false", false),
+    ("server", "redirect_http = \"127.0.0.1:8080\"", false),
+    ("server", "shutdown_grace = \"30s\"", true),
+    ("server.tls", "min_version = \"1.2\"", true),
+    ("server.tls", "certificates = []", false),
+    ("server.tls", "client_ca = \"certs/clients.pem\"", false),
+    ("server.limits", "max_connections = 10000", true),
+    ("server.limits", "header_timeout = \"10s\"", true),
+    ("server.limits", "idle_timeout = \"75s\"", true),
+    ("server.limits", "max_header_bytes = \"64KiB\"", true),
+    ("server.limits", "max_body = \"100MiB\"", true),
+    ("session", "store = \"memory\"", true),
+    ("session", "cookie = \"portcullis\"", true),
+    ("session", "cookie_domain = \"example.com\"", false),
+    ("session", "cookie_domain = [\"example.com\"]", false),
+    ("session", "idle_timeout = \"30m\"", true),
+    ("session", "absolute_timeout = \"12h\"", true),
+    ("session", "remember_timeout = \"30d\"", true),
+    ("session", "max_per_user = 20", true),
+    ("token", "issuer = \"https://localhost:8443\"", true),
+    ("token", "audience = \"portcullis\"", true),
+    ("token", "lifetime = \"15m\"", true),
+    ("token", "refresh_lifetime = \"30d\"", false),
+    ("token", "algorithm = \"ES256\"", true),
+    ("token", "keys = \"state/keys\"", true),
+    ("token", "leeway = \"30s\"", true),
+    (
+        "token",
+        "trust = [{ issuer = \"https://idp.example.com\" }]",
+        false,
+    ),
+    ("users", "file = \"users.toml\"", true),
+    ("users", "sql = { url = \"sqlite:users.db\" }", false),
+    ("users", "ldap = { url = \"ldaps://ldap.example.com\" }", false),
+    (
+        "users.password",
+        "argon2 = { memory = \"19MiB\", passes = 2, lanes = 1 }",
+        true,
+    ),
+    ("users.password", "hash_memory = \"256MiB\"", true),
+    ("users.password", "allow_weak_hashes = false", false),
+    ("login", "title = \"Sign in\"", true),
+    ("login", "stylesheet = \"brand.css\"", false),
+    ("login", "logo = \"logo.svg\"", false),
+    ("login", "second_factor = \"optional\"", false),
+    ("login", "throttle = { per_user = \"5/1m\" }", false),
+    ("", "admin = { listen = \"127.0.0.1:9900\" }", false),
+    ("log", "format = \"text\"", true),
+    ("log", "level = \"info\"", true),
+    ("log", "access = \"stdout\"", true),
+    ("", "telemetry = { otlp = \"http://127.0.0.1:4317\" }", false),
+    ("route", "name = \"wiki\"", true),
+    ("route", "host = \"wiki.example.com\"", true),
+    ("route", "path = \"/\"", true),
+    ("route", "methods = [\"GET\", \"HEAD\"]", true),
+    ("route", "access = \"authenticated\"", true),
+    (
+        "route",
+        "access = { roles = [\"staff\"], users = [\"alice\"] }",
+        true,
+    ),
+    ("access", "scopes = [\"wiki\"]", false),
+    ("access", "networks = [\"10.0.0.0/8\"]", false),
+    ("access", "claims = { dept = \"it\" }", false),
+    ("access", "second_factor = true", false),
+    ("route", "credentials = [\"session\", \"bearer\"]", false),
+    ("route", "balance = \"least_requests\"", false),
+    (
+        "route",
+        "health = { path = \"/healthz\", interval = \"5s\" }",
+        false,
+    ),
+    (
+        "route",
+        "timeout = { connect = \"5s\", response = \"60s\", idle = \"0s\" }",
+        true,
+    ),
+    ("route", "retries = 1", false),
+    ("route", "strip_prefix = false", true),
+    (
+        "route",
+        "rewrite = { from = \"^/old/(.*)$\", to = \"/new/$1\" }",
+        false,
+    ),
+    ("route", "host_header = \"preserve\"", false),
+    ("route", "headers = { \"X-WEBAUTH-USER\" = \"{username}\" }", true),
+    (
+        "route",
+        "response_headers = { \"X-Frame-Options\" = \"DENY\" }",
+        false,
+    ),
+    ("route", "upstream_auth = \"assertion\"", false),
+    ("route", "forward_credentials = false", false),
+    ("route", "renews_session = true", false),
+    ("route", "cross_origin = \"block\"", false),
+    ("route", "max_body = \"1GiB\"", true),
+    ("route", "encoded_slash = \"reject\"", false),
+    ("route", "mode = \"enforce\"", false),
+    ("route", "require_client_cert = true", false),
+];
+
+/// A configuration with this one line more, the key marked.
+fn around(table: &str, line: &str) -> (String, String) {
+    let line = format!("«{}", line.replacen(" =", "» =", 1));
+    match table {
+        "" => (line, "the configuration".to_owned()),
+        "access" => (
+            format!("[[route]]\nupstream = \"http://127.0.0.1:3000\"\naccess = {{ {line} }}"),
+            "`access`".to_owned(),
+        ),
+        "route" => (
+            format!("[[route]]\nupstream = \"http://127.0.0.1:3000\"\n{line}"),
+            "[[route]]".to_owned(),
+        ),
+        "server.tls" => (
+            format!("[server.tls]\ncert = \"a.crt\"\nkey = \"a.key\"\n{line}"),
+            "[server.tls]".to_owned(),
+        ),
+        table => (format!("[{table}]\n{line}"), format!("[{table}]")),
+    }
+}
+
+#[test]
+fn every_key_is_taken_or_said_not_to_be_built_yet() {
+    for (table, line, built) in KEYS {
+        let (marked, name) = around(table, line);
+        if *built {
+            let text = with_route(&marked.replace(['«', '»'], ""));
+            assert_eq!(shown(&text, Severity::Error), [""; 0], "{text}");
+            continue;
+        }
+        let key = line.split(' ').next().unwrap();
+        let message = format!("`{key}` in {name} is not built yet");
+        refused(&[(&marked, &message, "this version cannot do it; leave the key out")]);
+    }
+    let built = KEYS.iter().filter(|(.., built)| *built).count();
+    assert!(built > 35 && KEYS.len() - built > 35);
+}
+
+#[test]
+fn tables_that_are_not_built_are_refused_as_a_whole() {
+    let advice = "this version cannot do it; leave the key out";
+    refused(&[
+        (
+            "[«admin»]\nlisten = \"127.0.0.1:9900\"",
+            "`admin` in the configuration is not built yet",
+            advice,
+        ),
+        (
+            "[«telemetry»]\notlp = \"http://127.0.0.1\"",
+            "`telemetry` in the configuration is not built yet",
+            advice,
+        ),
+        (
+            "[[token.«trust»]]\nissuer = \"https://a\"",
+            "`trust` in [token] is not built yet",
+            advice,
+        ),
+        (
+            "[users.«sql»]\nurl = \"sqlite:a\"",
+            "`sql` in [users] is not built yet",
+            advice,
+        ),
+        (
+            "[users.«ldap»]\nurl = \"ldaps://a\"",
+            "`ldap` in [users] is not built yet",
+            advice,
+        ),
+        (
+            "[[server.tls.«certificates»]]\ncert = \"b\"\n[server.tls]\ncert = \"a\"\nkey = \"a\"",
+            "`certificates` in [server.tls] is not built yet",
+            advice,
+        ),
+    ]);
+}
+
+#[test]
+fn values_that_are_not_built_are_refused_by_name() {
+    let memory =
+        |store: &str| format!("the session store \"{store}\" is not built yet; this version has \"memory\"");
+    let upstream = |begin: &str| {
+        format!("upstreams that begin with \"{begin}\" are not built yet; this version has \"http://\"")
+    };
+    refused(&[
+        (
+            "[server]\nlisten = [«\"unix:/run/portcullis.sock\"»]",
+            "listening on a unix socket is not built yet",
+            "",
+        ),
+        (
+            "[session]\nstore = «\"file:state/sessions.redb\"»",
+            &memory("file:state/sessions.redb"),
+            "",
+        ),
+        (
+            "[session]\nstore = «\"redis://127.0.0.1\"»",
+            &memory("redis://127.0.0.1"),
+            "",
+        ),
+        (
+            "[session]\nstore = «\"rediss://127.0.0.1\"»",
+            &memory("rediss://127.0.0.1"),
+            "",
+        ),
+        ("[[route]]\nupstream = «\"https://a\"»", &upstream("https://"), ""),
+        ("[[route]]\nupstream = «\"h2c://a\"»", &upstream("h2c://"), ""),
+        ("[[route]]\nupstream = «\"unix:/a\"»", &upstream("unix:"), ""),
+        (
+            "[[route]]\nupstream = [\"http://a\", «\"http://b\"»]",
+            "several upstreams are not built yet",
+            "leave one",
+        ),
+        (
+            "[[route]]\nupstream = «{ url = \"http://a\", weight = 2 }»",
+            "an upstream as a table is not built yet",
+            "write its address alone, as a string",
+        ),
+        (
+            "[[route]]\nupstream = [«{ url = \"http://a\", weight = 2 }»]",
+            "an upstream as a table is not built yet",
+            "write its address alone, as a string",
+        ),
+        (
+            "[[route]]\nupstream = \"http://a\"\nheaders = { X-Id = «\"{id}\"» }",
+            "the placeholder {id} is not built yet",
+            "",
+        ),
+        (
+            "[[route]]\nupstream = \"http://a\"\nheaders = { X-Id = «\"{claim:x}\"» }",
+            "the placeholder {claim:x} is not built yet",
+            "",
+        ),
+    ]);
+    for algorithm in ["HS384", "HS512", "RS256", "PS256", "ES384", "EdDSA"] {
+        let marked = format!("[token]\nalgorithm = «\"{algorithm}\"»");
+        refused(&[(
+            &marked,
+            "this algorithm is not built yet",
+            "this version signs with \"ES256\" or \"HS256\"",
+        )]);
+    }
+}
