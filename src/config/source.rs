@@ -38,10 +38,14 @@ impl Source {
     pub fn new(file: impl Into<PathBuf>, text: String) -> Self {
         // Some editors begin a file with a byte-order mark, which nobody counts as a character, and end lines with two
         // characters, of which TOML lets a reader make one.
-        let text = text
-            .strip_prefix('\u{feff}')
-            .unwrap_or(&text)
-            .replace("\r\n", "\n");
+        let text = match text.strip_prefix('\u{feff}') {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        };
+        let text = match text.contains("\r\n") {
+            true => text.replace("\r\n", "\n"),
+            false => text,
+        };
         let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
             line_starts: std::iter::once(0).chain(after_breaks).collect(),

@@ -51,10 +51,10 @@ pub(super) fn path(text: &str) -> Result<Vec<Vec<u8>>, String> {
     {
         return bad(&format!("it cannot contain \"{}\"", c.escape_default()));
     }
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
     if rest.is_empty() {
         return Ok(Vec::new());
     }
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
     let mut segments = Vec::new();
     let bad_code = |piece: &str| {
         let digits = piece.as_bytes().get(..2);

@@ -163,11 +163,14 @@ fn many<T>(value: Option<Value<'_, '_>>, parse: impl Fn(&str) -> Result<T, Strin
     values.iter().filter_map(|value| value.parsed(&parse)).collect()
 }
 
+/// Advice where an upstream is missing.
+const SAY_WHERE: &str = "say where it leads: upstream = \"http://127.0.0.1:3000\"";
+
 fn read_upstream(table: &mut Table<'_, '_>) -> Option<UpstreamUrl> {
     let Some(value) = table.take("upstream") else {
         let report = table.report();
         let problem = report.problem(table.span(), "this route has no `upstream`");
-        report.add(problem.hint("say where it leads: upstream = \"http://127.0.0.1:3000\""));
+        report.add(problem.hint(SAY_WHERE));
         return None;
     };
     if value.is_table() {
@@ -179,9 +182,8 @@ fn read_upstream(table: &mut Table<'_, '_>) -> Option<UpstreamUrl> {
         [one] if one.is_table() => upstream_of_table(one),
         [one] => one.parsed(parse::upstream),
         [] => {
-            table
-                .report()
-                .add(table.report().problem(&span, "`upstream` is empty"));
+            let problem = table.report().problem(&span, "`upstream` is empty");
+            table.report().add(problem.hint(SAY_WHERE));
             None
         }
         [_, second, ..] => {
