@@ -50,7 +50,7 @@ pub enum BuildError {
     #[error("the token keys cannot be used")]
     Keys(#[from] KeyError),
     /// The user directory.
-    #[error("the user directory cannot be used")]
+    #[error(transparent)]
     Users(#[from] SignInSetupError),
     /// The access log.
     #[error("the access log cannot be opened")]

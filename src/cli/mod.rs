@@ -8,6 +8,7 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod check;
@@ -18,7 +19,7 @@ mod sample_app;
 mod serve;
 mod user;
 
-use crate::config::Problem;
+use crate::{config::Problem, users::UserFileError};
 
 /// A login in front of unmodified web apps.
 #[derive(Debug, Parser)]
@@ -120,8 +121,12 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             sample_app::run(args).map_err(Failure::Running)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "portcullis", &mut out);
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "portcullis", &mut script);
+            // `generate` itself panics where it cannot write.
+            out.write_all(&script)
+                .context("cannot write the completions")
+                .map_err(Failure::Running)
         }
     }
 }
@@ -134,13 +139,24 @@ fn report(failure: &Failure) -> ExitCode {
         Failure::Said(_) => Ok(()),
         Failure::Problems(problems) => problems.iter().try_for_each(|problem| writeln!(err, "{problem}")),
         Failure::Setup(error) | Failure::Running(error) if is_broken_pipe(error) => return ExitCode::SUCCESS,
-        Failure::Setup(error) | Failure::Running(error) => writeln!(err, "error: {error:#}"),
+        Failure::Setup(error) | Failure::Running(error) => match problems_of(error) {
+            Some(problems) => problems.iter().try_for_each(|problem| writeln!(err, "{problem}")),
+            None => writeln!(err, "error: {error:#}"),
+        },
     };
     ExitCode::from(match failure {
         Failure::Problems(_) | Failure::Setup(_) => 2,
         Failure::Running(_) => 1,
         Failure::Said(code) => *code,
     })
+}
+
+/// The problems of the user file that an error comes from: each has its place and its advice.
+fn problems_of(error: &anyhow::Error) -> Option<&[Problem]> {
+    let cause = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<UserFileError>());
+    cause.map(|error| error.0.as_slice())
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -43,7 +43,7 @@ pub(super) fn serve(config: Config, listening: impl FnOnce(&Gateway)) -> Result<
     let (trigger, shutdown) = server::shutdown::channel();
     let inside = runtime.enter();
     let listeners =
-        Listeners::bind(&gateway.server.listen, gateway.server.workers).context("cannot listen")?;
+        Listeners::bind(&gateway.server.listen, gateway.server.workers).map_err(anyhow::Error::from)?;
     // Before anybody is told that it serves: whoever hears that may stop it at once.
     let signals = trigger.on_signals().context("cannot listen for signals")?;
     drop(inside);

@@ -271,8 +271,7 @@ fn list(file: &Path, hash_memory: u64, json: bool, out: &mut impl Write) -> anyh
     let file = UserFile::load(file, hash_memory)?;
     let users: Vec<Listed<'_>> = file.users().iter().map(|user| Listed::of(user)).collect();
     if json {
-        serde_json::to_writer_pretty(&mut *out, &users)?;
-        writeln!(out)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&users)?)?;
         return Ok(());
     }
     let heading = ["NAME", "DISPLAY NAME", "E-MAIL", "ROLES", "STATE"].map(str::to_owned);

@@ -51,7 +51,7 @@ pub fn load_str(text: String, file: &Path, environment: Environment<'_>) -> Resu
     let source = Source::new(file, text);
     let report = Report::new(&source, environment);
     let (document, errors) = DeTable::parse_recoverable(&source.text);
-    report.add_syntax_errors(&errors);
+    report.add_syntax_errors(&errors, false);
     // What the parser made of broken syntax would only give rise to confusing follow-ups.
     if !errors.is_empty() {
         return Err(report.into_problems());

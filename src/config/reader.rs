@@ -54,8 +54,9 @@ impl<'a> Report<'a> {
         Problem::at(self.source, span, message)
     }
 
-    /// Adds what the parser found where the file is no TOML, with the advice that it does not give itself.
-    pub fn add_syntax_errors(&self, errors: &[toml::de::Error]) {
+    /// Adds what the parser found where the file is no TOML, with the advice that it does not give itself. Of a file
+    /// that is full of secrets no line is shown.
+    pub fn add_syntax_errors(&self, errors: &[toml::de::Error], full_of_secrets: bool) {
         for error in errors {
             let span = error.span().unwrap_or(0..0);
             let message = error.message().replace('\n', ", ");
@@ -71,6 +72,11 @@ impl<'a> Report<'a> {
                 _ => None,
             };
             let problem = Problem::of_syntax(self.source, &span, message);
+            let problem = if full_of_secrets {
+                problem.beside_a_secret()
+            } else {
+                problem
+            };
             self.add(match hint {
                 Some(hint) => problem.hint(hint),
                 None => problem,

@@ -38,7 +38,7 @@ pub enum EditError {
     #[error("{0}")]
     Broken(#[from] UserFileError),
     /// The file is no TOML that can be edited.
-    #[error("{} cannot be edited: {source}", path.display())]
+    #[error("{} cannot be edited", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,

@@ -35,7 +35,8 @@ pub struct UserFile {
     hashes: Vec<PasswordHash>,
 }
 
-/// Everything that is wrong with a user file. Never shows a hash.
+/// Everything that is wrong with a user file. Never shows a hash. Its `Display` is one line for a log; each
+/// [`Problem`] shows more.
 #[derive(Debug)]
 pub struct UserFileError(pub Vec<Problem>);
 
@@ -43,9 +44,9 @@ impl fmt::Display for UserFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {
             if index > 0 {
-                f.write_str("\n")?;
+                f.write_str("; ")?;
             }
-            write!(f, "{problem}")?;
+            f.write_str(&problem.summary())?;
         }
         Ok(())
     }
@@ -77,8 +78,14 @@ impl UserFile {
         let no_environment = |_: &str| None;
         let report = Report::new(&source, &no_environment);
         let (document, errors) = DeTable::parse_recoverable(&source.text);
-        report.add_syntax_errors(&errors);
         if !errors.is_empty() {
+            match looks_like_htpasswd(&source.text) {
+                true => report.add(
+                    Problem::of_file(path, "this is an .htpasswd file, which cannot be used as it is")
+                        .hint("take its users over: portcullis user import --htpasswd FILE"),
+                ),
+                false => report.add_syntax_errors(&errors, true),
+            }
             return Err(UserFileError(report.into_problems()));
         }
         let mut root = Table::new(&report, "the user file", 0..0, document.into_inner());
@@ -128,6 +135,15 @@ impl UserFile {
     pub fn users(&self) -> &[Arc<User>] {
         &self.users
     }
+}
+
+/// Whether a text that is no TOML begins like `alice:$2y$…`.
+fn looks_like_htpasswd(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    lines
+        .find(|line| !line.is_empty() && !line.starts_with('#'))
+        .and_then(|line| line.split_once(':'))
+        .is_some_and(|(_, hash)| !matches!(PasswordHash::parse(hash), Err(UnusableHash::NoHash)))
 }
 
 fn read_user(mut table: Table<'_, '_>, hash_memory: u64) -> Option<User> {

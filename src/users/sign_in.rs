@@ -30,7 +30,7 @@ pub struct SignIn {
 #[derive(Debug, thiserror::Error)]
 pub enum SignInSetupError {
     /// The user file.
-    #[error("{0}")]
+    #[error("the user file cannot be used")]
     Users(#[from] UserFileError),
     /// The decoy hash.
     #[error(transparent)]
@@ -218,7 +218,7 @@ mod tests {
             match (ask(&sign_in, name, password), reason) {
                 (Ok(identity), None) => assert_eq!(identity.username.as_str(), name),
                 (Err(SignInError::BadCredentials(found)), Some(reason)) => {
-                    assert_eq!(found, reason, "{name:?}")
+                    assert_eq!(found, reason, "{name:?}");
                 }
                 (other, _) => panic!("{name:?} {password:?}: {other:?}"),
             }

@@ -5,7 +5,8 @@ use super::*;
 const HASH: &str = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
 
 fn parse(text: &str) -> Result<UserFile, String> {
-    UserFile::parse(text.to_owned(), Path::new("users.toml"), 1 << 20).map_err(|error| error.to_string())
+    let shown = |error: UserFileError| error.0.iter().map(|problem| format!("{problem}\n")).collect();
+    UserFile::parse(text.to_owned(), Path::new("users.toml"), 1 << 20).map_err(shown)
 }
 
 fn name(name: &str) -> UserName {
@@ -188,6 +189,41 @@ fn a_name_without_a_hash_is_always_lent_the_same_and_all_names_together_every_on
     fs::write(&path, "[[user]]\nname = \"carol\"\n").unwrap();
     directory.refresh().unwrap();
     assert_eq!(directory.lent_hash("zoe"), None, "there is none to lend");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_so_without_a_line_of_it() {
+    for (text, said) in [
+        (
+            "[[user]\nname = \"alice\"\n",
+            "error: users.toml:1:8: unclosed array table, expected `]`\n 1 | …\n   | ^\n",
+        ),
+        (
+            "[[user]]\nname = \"a\"\npassword = \"hunter2\n",
+            "error: users.toml:3:20: invalid basic string, expected `\"`\n 3 | password = …\n   |            ^\n",
+        ),
+        (
+            "alice:hunter2\n",
+            "error: users.toml:1:6: invalid unquoted key, expected letters, numbers, `-`, `_`\n 1 | …\n   | ^\n",
+        ),
+        (
+            "# ours\n\nalice:$2y$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i\nbob:$apr1$a$b\n",
+            "error: users.toml: this is an .htpasswd file, which cannot be used as it is\n  = hint: take its users over: portcullis user import --htpasswd FILE\n",
+        ),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.starts_with(said), "{error}");
+        assert!(
+            !error.contains("hunter2") && !error.contains("If6bvum"),
+            "{error}"
+        );
+    }
+    let error = UserFile::parse("[[user]]\n[[user]]\n".to_owned(), Path::new("u"), 1).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "u:1:1: this user has no `name`; u:2:1: this user has no `name`",
+        "one line for the log"
+    );
 }
 
 proptest! {

@@ -57,11 +57,7 @@ fn claims_have_one_type_each_and_say_what_they_must() {
         (json!({"name": 5}), "invalid"),
     ] {
         assert_eq!(
-            verdict(
-                &keys,
-                &config,
-                &sign(HEADER, &claims(changes.clone()).to_string())
-            ),
+            verdict(&keys, &config, &sign(HEADER, &claims(&changes).to_string())),
             says,
             "{changes}"
         );

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_header_is_believed_in_nothing_but_the_name_of_the_key() {
     let (keys, config) = hs256();
-    let good = claims(json!({})).to_string();
+    let good = claims(&json!({})).to_string();
     let long_kid = format!(
         r#"{{"alg":"HS256","typ":"at+jwt","kid":"{}"}}"#,
         "k".repeat(1_000_000)
@@ -96,7 +96,7 @@ fn a_public_key_is_no_secret() {
         public["keys"][0].to_string(),
         public["keys"][0]["x"].as_str().unwrap().to_owned(),
     ] {
-        let forged = sign_with(&header, &claims(json!({})).to_string(), secret.as_bytes());
+        let forged = sign_with(&header, &claims(&json!({})).to_string(), secret.as_bytes());
         assert_eq!(verdict(&keys, &config, &forged), "algorithm");
     }
     let other = tempfile::tempdir().unwrap();
