@@ -1,11 +1,11 @@
 //! The gateway's parts, built from its configuration and shared by all workers.
 
-use std::{io, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
 use crate::{
     authenticate::Authenticator,
     clock::Clock,
-    config::{Config, LoginConfig, ServerConfig, SessionConfig},
+    config::{AccessLog, Config, LoginConfig, ServerConfig, SessionConfig},
     http::{cookies::CookieStyle, hygiene::OwnHeaders},
     observe::access::{AccessLogger, FlushOnDrop},
     route::RouteTable,
@@ -53,8 +53,14 @@ pub enum BuildError {
     #[error(transparent)]
     Users(#[from] SignInSetupError),
     /// The access log.
-    #[error("the access log cannot be opened")]
-    AccessLog(#[source] io::Error),
+    #[error("cannot open the access log {}", path.display())]
+    AccessLog {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// No random numbers.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -68,7 +74,14 @@ impl Gateway {
     /// # Errors
     /// A part cannot be built; nothing was left half-made.
     pub fn build(config: Config, clock: Clock) -> Result<(Self, FlushOnDrop), BuildError> {
-        let (access_log, flush) = AccessLogger::open(&config.log).map_err(BuildError::AccessLog)?;
+        let (access_log, flush) =
+            AccessLogger::open(&config.log).map_err(|source| BuildError::AccessLog {
+                path: match &config.log.access {
+                    AccessLog::File(path) => path.clone(),
+                    AccessLog::Stdout | AccessLog::Off => "stdout".into(),
+                },
+                source,
+            })?;
         let sign_in = SignIn::open(&config.users)?;
         let set_by_routes = config
             .routes

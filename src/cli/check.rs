@@ -7,8 +7,8 @@ use anyhow::Context;
 use super::Failure;
 use crate::{
     config::{self, Config, Problem, Severity},
-    server::tls::Acceptor,
-    token::KeyRing,
+    server::tls::{Acceptor, TlsError},
+    token::{KeyError, KeyRing},
     users::UserFile,
 };
 
@@ -63,21 +63,13 @@ fn count(number: usize, what: &str) -> String {
 fn of_files(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(tls) = &config.server.tls {
-        if let Err(error) = Acceptor::new(tls) {
-            let problem = Problem::of_file(&tls.cert, format!("{:#}", anyhow::Error::from(error)));
-            problems.push(problem.hint("`portcullis init` and `portcullis demo` make one for localhost"));
-        }
+        problems.extend(Acceptor::new(tls).err().map(of_tls));
         if readable_by_others(&tls.key) {
             let problem = Problem::of_file(&tls.key, "other users of this machine can read the private key");
             problems.push(problem.hint(format!("chmod 600 {}", tls.key.display())).warning());
         }
     }
-    if let Err(error) = KeyRing::check(&config.token.signing) {
-        problems.push(Problem::of_file(
-            "[token] keys",
-            format!("{:#}", anyhow::Error::from(error)),
-        ));
-    }
+    problems.extend(KeyRing::check(&config.token.signing).err().map(of_keys));
     match UserFile::load(&config.users.file, config.users.hash_memory) {
         Err(error) => problems.extend(error.0),
         Ok(users) if users.users().is_empty() => {
@@ -98,6 +90,35 @@ fn of_files(config: &Config) -> Vec<Problem> {
         );
     }
     problems
+}
+
+/// Why TLS cannot be spoken, and what to do about it.
+pub(super) fn of_tls(error: TlsError) -> Problem {
+    let hint = match &error {
+        TlsError::Pem { .. } => "name files that are there; `portcullis init` makes a pair for localhost",
+        TlsError::Missing { .. } => "it is to be a PEM file, with a line that starts with \"-----BEGIN\"",
+        TlsError::Mismatch { .. } => "name the key that the certificate was made with",
+        TlsError::Unfit { .. } => "name another pair; `portcullis init` makes one for localhost",
+    };
+    Problem::of_file("[server.tls]", format!("{:#}", anyhow::Error::from(error))).hint(hint)
+}
+
+/// Why tokens cannot be signed, and what to do about it.
+pub(super) fn of_keys(error: KeyError) -> Problem {
+    let hint = match &error {
+        KeyError::Malformed { .. } => {
+            Some("move it away: without a key, the next start makes a new one, and tokens of the old one end")
+        }
+        KeyError::Io { .. } => {
+            Some("`keys` names a folder that the gateway can read, and write for its first key")
+        }
+        KeyError::Exposed { .. } | KeyError::Generate(_) | KeyError::Secret(_) => None,
+    };
+    let problem = Problem::of_file("[token]", format!("{:#}", anyhow::Error::from(error)));
+    match hint {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
 }
 
 fn readable_by_others(path: &Path) -> bool {

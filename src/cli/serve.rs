@@ -4,11 +4,11 @@ use std::{path::Path, sync::Arc, thread};
 
 use anyhow::Context;
 
-use super::Failure;
+use super::{Failure, check};
 use crate::{
     clock::Clock,
     config::{self, Config},
-    gateway::Gateway,
+    gateway::{BuildError, Gateway},
     observe::log,
     server::{self, Listeners, tls::Acceptor},
 };
@@ -29,12 +29,14 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
 /// Everything that can fail is done before the first connection is accepted.
 pub(super) fn serve(config: Config, listening: impl FnOnce(&Gateway)) -> Result<(), Failure> {
     let tls = match &config.server.tls {
-        Some(tls) => Some(Acceptor::new(tls).map_err(|error| Failure::Setup(error.into()))?),
+        Some(tls) => Some(Acceptor::new(tls).map_err(|error| Failure::Problems(vec![check::of_tls(error)]))?),
         None => None,
     };
     // The guard writes the access log out when it is dropped, after the last worker has ended.
-    let (gateway, _flush) =
-        Gateway::build(config, Clock::System).map_err(|error| Failure::Setup(error.into()))?;
+    let (gateway, _flush) = Gateway::build(config, Clock::System).map_err(|error| match error {
+        BuildError::Keys(error) => Failure::Problems(vec![check::of_keys(error)]),
+        error => Failure::Setup(error.into()),
+    })?;
     let gateway = Arc::new(gateway);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -129,8 +129,10 @@ pub(super) fn run(command: &UserCommand, config: &Path, out: &mut impl Write) ->
 
 /// `[users]` of the configuration. Without the file, what a newcomer has: `users.toml` beside it.
 pub(super) fn users_config(config: &Path) -> Result<UsersConfig, Failure> {
+    // Somebody who adds a user need not know the secret that signs tokens: where its variable is not set, any will do.
+    let environment = |name: &str| std::env::var(name).ok().or_else(|| Some("x".repeat(64)));
     if config.exists() {
-        return config::load(config)
+        return config::load_in(config, &environment)
             .map(|loaded| loaded.config.users)
             .map_err(Failure::Problems);
     }

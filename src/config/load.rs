@@ -25,6 +25,14 @@ pub struct Loaded {
 /// # Errors
 /// Every problem of the file, the errors and the warnings, in its order.
 pub fn load(file: &Path) -> Result<Loaded, Vec<Problem>> {
+    load_in(file, &|name| std::env::var(name).ok())
+}
+
+/// The same with other environment variables than the process's own.
+///
+/// # Errors
+/// Every problem of the file, the errors and the warnings, in its order.
+pub fn load_in(file: &Path, environment: Environment<'_>) -> Result<Loaded, Vec<Problem>> {
     let text = fs::read(file).map_err(|error| {
         let problem = Problem::of_file(file, format!("cannot read the configuration: {error}"));
         vec![problem.hint("name one with --config FILE, or write one with `portcullis init`")]
@@ -40,7 +48,7 @@ pub fn load(file: &Path) -> Result<Loaded, Vec<Problem>> {
         let message = format!("the configuration is not UTF-8 (the first bad byte is on line {line})");
         vec![Problem::of_file(file, message).hint("save it as UTF-8")]
     })?;
-    load_str(text, file, &|name| std::env::var(name).ok())
+    load_str(text, file, environment)
 }
 
 /// Checks a text as the contents of `file`, which need not exist; relative paths start at its folder.

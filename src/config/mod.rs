@@ -14,7 +14,7 @@ pub mod units;
 mod load;
 mod secrets;
 
-pub use load::{Loaded, load, load_str};
+pub use load::{Loaded, load, load_in, load_str};
 pub use problem::{Problem, Severity};
 pub use section::{
     limits::LimitsConfig,

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use rustls::{
-    ServerConfig,
+    InconsistentKeys, ServerConfig,
     pki_types::{
         CertificateDer, PrivateKeyDer,
         pem::{self, PemObject},
@@ -31,7 +31,23 @@ pub enum TlsError {
         #[source]
         source: pem::Error,
     },
-    /// The certificate and the key do not fit each other, or a version is not supported.
+    /// A file without what it should hold.
+    #[error("there is no {what} in {}", path.display())]
+    Missing {
+        /// What was looked for.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+    },
+    /// The key is not the certificate's.
+    #[error("the key {} does not belong to the certificate {}", key.display(), cert.display())]
+    Mismatch {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// The certificate or the key is of a kind that cannot be used.
     #[error("the certificate {} cannot be used with the key {}", cert.display(), key.display())]
     Unfit {
         /// The certificate's file.
@@ -53,6 +69,12 @@ impl Acceptor {
         let certificates = read(&config.cert, "certificate", |path| {
             CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>()
         })?;
+        if certificates.is_empty() {
+            return Err(TlsError::Missing {
+                what: "certificate",
+                path: config.cert.clone(),
+            });
+        }
         let key = read(&config.key, "private key", |path| {
             PrivateKeyDer::from_pem_file(path)
         })?;
@@ -61,10 +83,14 @@ impl Acceptor {
             TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::V1_3 => &[&rustls::version::TLS13],
         };
-        let unfit = |source| TlsError::Unfit {
-            cert: config.cert.clone(),
-            key: config.key.clone(),
-            source,
+        let unfit = |source| {
+            let (cert, key) = (config.cert.clone(), config.key.clone());
+            match source {
+                rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    TlsError::Mismatch { cert, key }
+                }
+                source => TlsError::Unfit { cert, key, source },
+            }
         };
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
@@ -82,10 +108,10 @@ fn read<T>(
     what: &'static str,
     read: impl FnOnce(&std::path::Path) -> Result<T, pem::Error>,
 ) -> Result<T, TlsError> {
-    read(path).map_err(|source| TlsError::Pem {
-        what,
-        path: path.to_owned(),
-        source,
+    let path = path.to_owned();
+    read(&path).map_err(|source| match source {
+        pem::Error::NoItemsFound => TlsError::Missing { what, path },
+        source => TlsError::Pem { what, path, source },
     })
 }
 

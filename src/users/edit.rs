@@ -1,9 +1,9 @@
 //! Changing the user file: one writer at a time, whole or not at all, comments and order kept.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File, Metadata, Permissions},
     io::{self, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -46,6 +46,12 @@ pub enum EditError {
         #[source]
         source: toml_edit::TomlError,
     },
+    /// The users are written in a way that is not changed.
+    #[error("{} can only be edited where each user begins with a line [[user]]", path.display())]
+    Inline {
+        /// The file.
+        path: PathBuf,
+    },
     /// Nobody has this name.
     #[error("there is no user called \"{0}\"")]
     UnknownUser(UserName),
@@ -75,30 +81,39 @@ impl UserFileEdit {
     /// # Errors
     /// It cannot be read, or is broken: then it is not touched.
     pub fn open(path: &Path) -> Result<Self, EditError> {
-        let lock_path = beside(path, ".lock");
         let failed = |action, path: &Path| {
             let path = path.to_owned();
             move |source| EditError::Io { action, path, source }
         };
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(failed("open the lock", &lock_path))?;
+        // Where the file is a link, what it leads to is changed, and the link stays.
+        let target = match fs::canonicalize(path) {
+            Ok(target) => target,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => path.to_owned(),
+            Err(error) => return Err(failed("find", path)(error)),
+        };
+        let lock_path = beside(&target, ".lock");
+        let lock = open_lock(&lock_path).map_err(failed("open the lock", &lock_path))?;
         lock.lock().map_err(failed("lock", &lock_path))?;
-        let text = match fs::read_to_string(path) {
+        let text = match fs::read_to_string(&target) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(failed("read", path)(error)),
         };
         UserFile::parse(text.clone(), path, u64::MAX)?;
-        let document = text.parse().map_err(|source| EditError::Syntax {
+        let document: DocumentMut = text.parse().map_err(|source| EditError::Syntax {
             path: path.to_owned(),
             source,
         })?;
+        if document
+            .get("user")
+            .is_some_and(|users| !users.is_array_of_tables())
+        {
+            return Err(EditError::Inline {
+                path: path.to_owned(),
+            });
+        }
         Ok(Self {
-            path: path.to_owned(),
+            path: target,
             document,
             _lock: lock,
         })
@@ -197,12 +212,16 @@ impl UserFileEdit {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let mode = fs::metadata(&self.path).map_or(0o600, |metadata| metadata.permissions().mode() & 0o777);
+        let old = fs::metadata(&self.path).ok();
+        let mode = old.as_ref().map_or(0o600, |old| old.permissions().mode() & 0o777);
         let mut file = tempfile::Builder::new()
             .prefix(".users")
             .tempfile_in(folder)
             .map_err(failed)?;
         file.write_all(text.as_bytes()).map_err(failed)?;
+        if let Some(old) = &old {
+            keep_owner(file.as_file(), old).map_err(failed)?;
+        }
         file.as_file()
             .set_permissions(Permissions::from_mode(mode))
             .map_err(failed)?;
@@ -244,6 +263,31 @@ impl UserFileEdit {
 
 fn is_called(user: &Table, name: &UserName) -> bool {
     user.get("name").and_then(Item::as_str) == Some(name.as_str())
+}
+
+/// Opens the lock, which only has to be there: whoever may read it can wait for it, so that root and the gateway's own
+/// user take turns too.
+fn open_lock(path: &Path) -> io::Result<File> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path),
+        opened => opened,
+    }
+}
+
+/// Gives a new file the owner and the group of the old one. Root edits the file of the gateway's own user, which must
+/// still be able to read it afterwards.
+fn keep_owner(file: &File, old: &Metadata) -> io::Result<()> {
+    let new = file.metadata()?;
+    let changed = |new: u32, old: u32| (new != old).then_some(old);
+    let (owner, group) = (changed(new.uid(), old.uid()), changed(new.gid(), old.gid()));
+    match (owner, group) {
+        (None, None) => Ok(()),
+        _ => fchown(file, owner, group),
+    }
 }
 
 /// `users.toml.lock` for `users.toml`: the file itself is replaced, so a lock on it would guard nothing.

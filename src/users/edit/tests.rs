@@ -112,6 +112,42 @@ fn a_new_file_is_private_and_an_old_one_keeps_its_mode() {
 }
 
 #[test]
+fn a_link_stays_a_link_and_the_file_behind_it_keeps_its_owner() {
+    let (folder, path) = file(START);
+    let link = folder.path().join("link.toml");
+    std::os::unix::fs::symlink("users.toml", &link).unwrap();
+    // Only root can give a file away; anybody else keeps what is theirs already.
+    let _ = std::os::unix::fs::chown(&path, Some(12_345), Some(54_321));
+    let owner = |path| {
+        let metadata = fs::metadata(path).unwrap();
+        (metadata.uid(), metadata.gid())
+    };
+    let before = owner(&path);
+    let mut edit = UserFileEdit::open(&link).unwrap();
+    edit.add(new_user("carol")).unwrap();
+    edit.save().unwrap();
+    assert!(link.is_symlink() && !path.is_symlink());
+    assert!(fs::read_to_string(&path).unwrap().contains("carol"));
+    assert_eq!(owner(&path), before);
+
+    fs::remove_file(&path).unwrap();
+    let dangling = UserFileEdit::open(&link).unwrap_err();
+    assert!(
+        matches!(dangling, EditError::Io { action: "find", .. }),
+        "{dangling}"
+    );
+    assert!(link.is_symlink() && !path.exists());
+}
+
+#[test]
+fn users_in_a_form_that_cannot_be_edited_are_left_alone() {
+    let text = "user = [{ name = \"alice\" }]\n";
+    let (_folder, path) = file(text);
+    assert!(matches!(UserFileEdit::open(&path), Err(EditError::Inline { .. })));
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
 fn writers_at_the_same_time_lose_nothing() {
     let (_folder, path) = file("");
     std::thread::scope(|scope| {
