@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, RawString, Table, value};
 
 use super::file::{UserFile, UserFileError};
 use crate::identity::UserName;
@@ -147,9 +147,16 @@ impl UserFileEdit {
                 value(new.roles.into_iter().collect::<toml_edit::Array>()),
             );
         }
-        if !self.document.is_empty() {
-            user.decor_mut().set_prefix("\n");
+        // Comments at the end of the file stay above whoever comes after them.
+        let mut above = self.document.trailing().as_str().unwrap_or_default().to_owned();
+        self.document.set_trailing("");
+        if !above.is_empty() && !above.ends_with('\n') {
+            above.push('\n');
         }
+        if !above.is_empty() || !self.document.is_empty() {
+            above.push('\n');
+        }
+        user.decor_mut().set_prefix(above);
         let users = self
             .document
             .entry("user")
@@ -186,12 +193,30 @@ impl UserFileEdit {
     /// Nobody has the name.
     pub fn remove(&mut self, name: &UserName) -> Result<(), EditError> {
         self.user_mut(name)?;
-        if let Some(users) = self
+        let users = self
             .document
             .get_mut("user")
-            .and_then(Item::as_array_of_tables_mut)
-        {
-            users.retain(|user| !is_called(user, name));
+            .and_then(Item::as_array_of_tables_mut);
+        let Some(users) = users else { return Ok(()) };
+        let Some(index) = users.iter().position(|user| is_called(user, name)) else {
+            return Ok(());
+        };
+        let kept = users.get(index).map_or("", comments_apart).to_owned();
+        users.remove(index);
+        match users.get_mut(index) {
+            Some(next) => {
+                let own = next
+                    .decor()
+                    .prefix()
+                    .and_then(RawString::as_str)
+                    .unwrap_or_default();
+                let both = kept + own.strip_prefix('\n').unwrap_or(own);
+                next.decor_mut().set_prefix(both);
+            }
+            None => {
+                let after = self.document.trailing().as_str().unwrap_or_default().to_owned();
+                self.document.set_trailing(kept + &after);
+            }
         }
         Ok(())
     }
@@ -259,6 +284,17 @@ impl UserFileEdit {
         }
         Ok(())
     }
+}
+
+/// The comments above a user that an empty line sets apart: they are about more than this one.
+fn comments_apart(user: &Table) -> &str {
+    let above = user
+        .decor()
+        .prefix()
+        .and_then(RawString::as_str)
+        .unwrap_or_default();
+    let end = above.rfind("\n\n").map_or(0, |at| at + 2);
+    above.get(..end).unwrap_or_default()
 }
 
 fn is_called(user: &Table, name: &UserName) -> bool {

@@ -72,6 +72,39 @@ fn edits_keep_comments_and_order() {
 }
 
 #[test]
+fn comments_stay_where_they_are_and_go_only_with_whom_they_are_about() {
+    let comments = "# Who may sign in.\n#\n# [[user]]\n# name = \"alice\"\n";
+    let (_folder, path) = file(comments);
+    let text = || fs::read_to_string(&path).unwrap();
+    let change = |change: &dyn Fn(&mut UserFileEdit)| {
+        let mut edit = UserFileEdit::open(&path).unwrap();
+        change(&mut edit);
+        edit.save().unwrap();
+    };
+    for called in ["bob", "carol"] {
+        change(&|edit| edit.add(new_user(called)).unwrap());
+    }
+    assert!(
+        text().starts_with(&format!("{comments}\n[[user]]\nname = \"bob\"\n")),
+        "{}",
+        text()
+    );
+    assert!(text().contains("\n\n[[user]]\nname = \"carol\"\n"), "{}", text());
+    for called in ["bob", "carol"] {
+        change(&|edit| edit.remove(&name(called)).unwrap());
+        assert!(text().starts_with(&format!("{comments}\n")), "{}", text());
+    }
+    assert_eq!(text().trim_end(), comments.trim_end());
+
+    fs::write(&path, format!("{START}\n# The end.\n")).unwrap();
+    change(&|edit| edit.remove(&name("alice")).unwrap());
+    let left = "# Our people.\n\n# Away until May.\n[[user]]\nname = \"bob\"\n\n# The end.\n";
+    assert_eq!(text(), left);
+    change(&|edit| edit.remove(&name("bob")).unwrap());
+    assert_eq!(text(), "# Our people.\n\n\n# The end.\n");
+}
+
+#[test]
 fn what_cannot_be_done_changes_nothing() {
     let (_folder, path) = file(START);
     let mut edit = UserFileEdit::open(&path).unwrap();
