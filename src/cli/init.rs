@@ -28,7 +28,7 @@ fn write_all(dir: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let existing: Vec<String> = files
         .iter()
         .map(|(name, ..)| dir.join(name))
-        .filter(|path| path.exists())
+        .filter(|path| path.symlink_metadata().is_ok())
         .map(|path| path.display().to_string())
         .collect();
     if !existing.is_empty() {
@@ -40,7 +40,10 @@ fn write_all(dir: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     for (name, text, mode) in &files {
         let path = dir.join(name);
         write_new(&path, text, *mode).with_context(|| format!("cannot write {}", path.display()))?;
-        writeln!(out, "wrote {}", path.display())?;
+    }
+    // Told once all of it is there: nobody who stops listening gets half of it.
+    for (name, ..) in &files {
+        writeln!(out, "wrote {}", dir.join(name).display())?;
     }
     let here = if dir == Path::new(".") {
         String::new()

@@ -13,6 +13,7 @@ mod harness;
 
 mod apps;
 mod attacks;
+mod command_line;
 mod documents;
 mod log_lines;
 mod portal;

@@ -111,9 +111,33 @@ impl Running {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Sends SIGINT, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal(rustix::process::Signal::INT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let id = rustix::process::Pid::from_child(&self.child);
         // It may have ended already, which is all that is wanted.
-        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        let _ = rustix::process::kill_process(id, signal);
+    }
+
+    /// Waits for its end, which something else has brought about.
+    #[track_caller]
+    pub fn ended(mut self) -> ExitStatus {
+        let guard = self.said.text.lock().unwrap();
+        let waiting = |(_, ended): &mut (String, usize)| *ended < 2;
+        let (guard, _) = self
+            .said
+            .changed
+            .wait_timeout_while(guard, PATIENCE, waiting)
+            .unwrap();
+        assert_eq!(guard.1, 2, "it does not end; it wrote:\n{}", guard.0);
+        drop(guard);
+        self.child.wait().unwrap()
     }
 
     /// Waits for the end that it comes to by itself.

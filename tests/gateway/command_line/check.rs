@@ -1,0 +1,151 @@
+//! `portcullis check`, word for word.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use super::{CHEAP, ROUTE, Said, folder, run, run_with, succeeds};
+
+#[test]
+fn a_good_configuration_is_fine() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["init"]);
+    run_with(
+        folder.path(),
+        &["user", "add", "alice", "--password-stdin"],
+        "secret\n",
+    );
+    succeeds(folder.path(), &["check"], "", "gateway.toml is fine: 1 route\n");
+    let path = folder.path().join("gateway.toml");
+    let path = path.to_str().unwrap();
+    succeeds(
+        std::path::Path::new("/"),
+        &["check", "-c", path],
+        "",
+        &format!("{path} is fine: 1 route\n"),
+    );
+    let made = folder.path().join("state");
+    assert!(!made.exists(), "checking makes nothing");
+}
+
+#[test]
+fn what_is_legal_but_risky_is_warned_of() {
+    let folder = folder(&format!(
+        "[server]\nlisten = \"0.0.0.0:8080\"\n{CHEAP}{ROUTE}access = \"public\"\n"
+    ));
+    let users = folder.path().join("users.toml");
+    fs::write(&users, "").unwrap();
+    fs::set_permissions(&users, fs::Permissions::from_mode(0o644)).unwrap();
+    let expected = "\
+warning: gateway.toml:5:1: every route is public, so nobody will ever be asked to sign in
+ 5 | [[route]]
+   | ^^^^^^^^^
+   = hint: leave `access` out where people should sign in
+
+warning: gateway.toml: passwords and cookies travel over plain HTTP to 0.0.0.0:8080, where others can read them
+  = hint: add [server.tls], or set `public_url` to https:// where TLS ends in front
+
+warning: users.toml: there is no user, so nobody can sign in
+  = hint: add one: portcullis user add NAME
+
+warning: users.toml: other users of this machine can read the password hashes
+  = hint: chmod 600 users.toml
+
+gateway.toml can be used: 1 route, 4 warnings
+";
+    succeeds(folder.path(), &["check"], "", expected);
+}
+
+#[test]
+fn a_bad_configuration_is_told_all_that_is_wrong_with_it() {
+    let folder = folder(
+        "[server]\nlisen = [\"0.0.0.0:8443\"]\npublic_url = \"https://wiki.example.com/app\"\n\
+         [token]\nalgorithm = \"HS256\"\nsecret = \"hunter2\"\n\
+         [[route]]\npath = \"/\"\nupstream = \"https://127.0.0.1:3000\"\nretries = 1\n",
+    );
+    let expected = "\
+error: gateway.toml:2:1: unknown key `lisen` in [server]
+ 2 | lisen = [\"0.0.0.0:8443\"]
+   | ^^^^^
+   = hint: did you mean `listen`?
+
+error: gateway.toml:3:14: \"https://wiki.example.com/app\" is no public URL: nothing can follow the host, since the gateway answers its whole host; write \"https://host\" or \"https://host:port\"
+ 3 | public_url = \"https://wiki.example.com/app\"
+   |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+error: gateway.toml:6:10: the secret must have at least 32 bytes, but has 7
+ 6 | secret = …
+   |          ^
+   = hint: make one: head -c 32 /dev/urandom | base64
+
+error: gateway.toml:9:12: upstreams that begin with \"https://\" are not built yet; this version has \"http://\"
+ 9 | upstream = \"https://127.0.0.1:3000\"
+   |            ^^^^^^^^^^^^^^^^^^^^^^^^
+
+error: gateway.toml:10:1: `retries` in [[route]] is not built yet
+ 10 | retries = 1
+    | ^^^^^^^
+    = hint: this version cannot do it; leave the key out
+
+warning: gateway.toml: without TLS cookies are not Secure: good enough to try things out on this machine alone
+  = hint: add [server.tls], or set `public_url` to https:// where TLS ends in front
+
+gateway.toml cannot be used: 5 errors, 1 warning
+";
+    let said = Said {
+        code: 2,
+        out: expected.to_owned(),
+        err: String::new(),
+    };
+    assert_eq!(run(folder.path(), &["check"]), said);
+}
+
+#[test]
+fn a_configuration_that_is_not_there_says_how_to_get_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(folder.path(), &["check", "--config", "other.toml"]);
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (
+            2,
+            "error: other.toml: cannot read the configuration: No such file or directory (os error 2)\n  \
+             = hint: name one with --config FILE, or write one with `portcullis init`\n\n\
+             other.toml cannot be used: 1 error, 0 warnings\n"
+        )
+    );
+}
+
+#[test]
+fn mistakes_in_the_user_file_are_told_with_the_others() {
+    let folder = folder(&format!("[server]\npublic_url = \"https://a\"\n{ROUTE}"));
+    let users = folder.path().join("users.toml");
+    fs::write(
+        &users,
+        "[[user]]\nname = \"alice\"\npasword = \"hunter2\"\n[[user]]\nname = \"alice\"\n",
+    )
+    .unwrap();
+    fs::set_permissions(&users, fs::Permissions::from_mode(0o600)).unwrap();
+    let expected = "\
+error: users.toml:3:1: unknown key `pasword` in [[user]]
+ 3 | pasword = …
+   | ^^^^^^^
+   = hint: did you mean `password`?
+
+error: users.toml:4:1: there is another user called \"alice\"
+ 4 | [[user]]
+   | ^^^^^^^^
+
+gateway.toml cannot be used: 2 errors, 0 warnings
+";
+    let said = run(folder.path(), &["check"]);
+    assert_eq!((said.code, said.out.as_str()), (2, expected));
+    // `serve` says the same of them, on standard error.
+    let served = run(folder.path(), &["serve"]);
+    let problems = expected
+        .split("\n\ngateway")
+        .next()
+        .unwrap()
+        .replace("\n\n", "\n");
+    assert_eq!(
+        (served.code, served.out.as_str(), served.err),
+        (2, "", format!("{problems}\n"))
+    );
+}
