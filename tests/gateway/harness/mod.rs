@@ -5,19 +5,25 @@ mod browser;
 mod gateway;
 mod guide;
 mod http2;
+mod played;
 mod process;
 mod raw;
 mod tap;
+mod tls;
 mod upstream;
+mod wire;
 
 pub use browser::{Browser, as_navigation, hidden_field};
 pub use gateway::{Gateway, GatewayBuilder, PASSWORD, gateway, user_entry};
 pub use guide::{Guide, shell};
 pub use http2::{Http2, Outcome};
+pub use played::PlayedUpstream;
 pub use process::{Running, address_of_its_own, free_port, portcullis};
 pub use raw::{RawClient, RawResponse};
 pub use tap::Tap;
+pub use tls::tls_connect;
 pub use upstream::{Received, SampleApp, Upstream, sample_app};
+pub use wire::Wire;
 
 use std::time::Duration;
 

@@ -1,0 +1,3 @@
+//! Connections: how they are made, kept, limited and ended.
+
+mod connections;
