@@ -1,4 +1,5 @@
-//! Accepting connections: a permit first, so that the limit holds, and patience where the system has none left.
+//! Accepting connections: one at a time waits for a permit, the others in the kernel's queue; and patience where the
+//! system has no room left.
 
 use std::{io, rc::Rc, sync::Arc, time::Duration};
 
@@ -22,31 +23,34 @@ pub(super) struct Accepting {
 /// Accepts until the stop begins. What the kernel had completed by then is still served.
 pub(super) async fn accept(listener: TcpListener, accepting: Accepting) {
     loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = accepting.shutdown.started_and_no_news() => return,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_about_one_connection(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections; trying again");
+                sleep(BACK_OFF).await;
+                continue;
+            }
+        };
+        // A permit is taken only for somebody who has come: one that this loop held while nobody does would be
+        // missing where somebody waits, on another worker.
         let permit = tokio::select! {
+            biased;
             permit = Arc::clone(&accepting.permits).acquire_owned() => permit,
             () = accepting.shutdown.started() => return,
         };
         // The semaphore is never closed.
         let Ok(permit) = permit else { return };
-        let accepted = tokio::select! {
-            biased;
-            accepted = listener.accept() => accepted,
-            () = accepting.shutdown.started() => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let guard = accepting.connections.open(permit);
-                let worker = Rc::clone(&accepting.worker);
-                let shutdown = accepting.shutdown.clone();
-                let tls = accepting.tls.clone();
-                tokio::task::spawn_local(connection::serve(worker, stream, peer.ip(), tls, guard, shutdown));
-            }
-            Err(error) if is_about_one_connection(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept connections; trying again");
-                sleep(BACK_OFF).await;
-            }
-        }
+        let guard = accepting.connections.open(permit);
+        let worker = Rc::clone(&accepting.worker);
+        let shutdown = accepting.shutdown.clone();
+        let tls = accepting.tls.clone();
+        tokio::task::spawn_local(connection::serve(worker, stream, peer.ip(), tls, guard, shutdown));
     }
 }
 

@@ -113,9 +113,10 @@ fn run_worker(shared: Shared, sockets: Vec<std::net::TcpListener>) -> Result<(),
     });
     let connections = Rc::new(Connections::new(&limits));
     runtime.block_on(async {
+        let mut accepting = Vec::new();
         for socket in sockets {
             let listener = tokio::net::TcpListener::from_std(socket).map_err(ServeError::Worker)?;
-            tokio::task::spawn_local(accept::accept(
+            accepting.push(tokio::task::spawn_local(accept::accept(
                 listener,
                 accept::Accepting {
                     worker: Rc::clone(&worker),
@@ -124,12 +125,19 @@ fn run_worker(shared: Shared, sockets: Vec<std::net::TcpListener>) -> Result<(),
                     permits: Arc::clone(&shared.permits),
                     shutdown: shared.shutdown.clone(),
                 },
-            ));
+            )));
         }
         tokio::task::spawn_local(watch(Rc::clone(&worker), Rc::clone(&connections), tick));
         shared.shutdown.started().await;
+        let finished = async {
+            // Whoever they accept last counts as well.
+            for accepting in accepting {
+                let _ = accepting.await;
+            }
+            connections.all_closed().await;
+        };
         tokio::select! {
-            () = connections.all_closed() => {}
+            () = finished => {}
             () = shared.shutdown.grace_over(worker.gateway.server.shutdown_grace) => {
                 tracing::warn!(connections = connections.len(), "the grace is over: closing what is left");
             }

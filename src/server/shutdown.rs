@@ -71,9 +71,21 @@ impl ShutdownTrigger {
 }
 
 impl Shutdown {
+    /// Whether stopping has begun.
+    pub fn has_started(&self) -> bool {
+        *self.0.borrow() >= Stage::Draining || self.0.has_changed().is_err()
+    }
+
     /// Resolves once stopping has begun.
     pub async fn started(&self) {
         self.reached(Stage::Draining).await;
+    }
+
+    /// Resolves once stopping has begun and whatever had come by then is known: the runtime asks the kernel for news
+    /// between two turns of its tasks. A `select!` that is biased to the news misses none of it.
+    pub async fn started_and_no_news(&self) {
+        self.started().await;
+        tokio::task::yield_now().await;
     }
 
     /// Resolves when nothing may go on: `grace` after the stop began, or when it was asked for.
