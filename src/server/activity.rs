@@ -27,15 +27,16 @@ use crate::config::LimitsConfig;
 pub(super) struct Connections {
     open: RefCell<Vec<Arc<Activity>>>,
     clock: Arc<CoarseClock>,
-    header_timeout: Duration,
-    idle_timeout: Duration,
     closed: Notify,
 }
 
-/// Milliseconds since the worker started, as of its last tick: what a connection may read for nothing.
+/// Milliseconds since the worker started, as of its last tick: what a connection may read for nothing. And how many
+/// of them it has.
 struct CoarseClock {
     started: Instant,
     millis: AtomicU64,
+    header_timeout: Duration,
+    idle_timeout: Duration,
 }
 
 /// What a connection is doing, and since when.
@@ -44,6 +45,8 @@ pub(super) struct Activity {
     since: AtomicU64,
     requests: AtomicU32,
     reading_head: AtomicBool,
+    /// Some of that head has come.
+    heard: AtomicBool,
     /// HTTP/2 frames come at any time and begin no request's head.
     multiplexed: AtomicBool,
     overdue: Notify,
@@ -63,9 +66,9 @@ impl Connections {
             clock: Arc::new(CoarseClock {
                 started: Instant::now(),
                 millis: AtomicU64::new(0),
+                header_timeout: limits.header_timeout,
+                idle_timeout: limits.idle_timeout,
             }),
-            header_timeout: limits.header_timeout,
-            idle_timeout: limits.idle_timeout,
             closed: Notify::new(),
         }
     }
@@ -77,6 +80,7 @@ impl Connections {
             since: AtomicU64::new(self.clock.millis.load(Ordering::Relaxed)),
             requests: AtomicU32::new(0),
             reading_head: AtomicBool::new(true),
+            heard: AtomicBool::new(false),
             multiplexed: AtomicBool::new(false),
             overdue: Notify::new(),
         });
@@ -108,15 +112,7 @@ impl Connections {
         let now = u64::try_from(self.clock.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.clock.millis.store(now, Ordering::Relaxed);
         for activity in self.open.borrow().iter() {
-            if activity.requests.load(Ordering::Relaxed) > 0 {
-                continue;
-            }
-            let limit = match activity.is_reading_head() {
-                true => self.header_timeout,
-                false => self.idle_timeout,
-            };
-            let since = Duration::from_millis(now.saturating_sub(activity.since.load(Ordering::Relaxed)));
-            if since >= limit {
+            if activity.is_overdue() {
                 activity.overdue.notify_one();
             }
         }
@@ -149,11 +145,34 @@ impl Activity {
 
     /// Resolves when the connection has been idle, or reading a request's head, for too long.
     pub(super) async fn overdue(&self) {
-        self.overdue.notified().await;
+        loop {
+            self.overdue.notified().await;
+            // A request may have come since the look that told us.
+            if self.is_overdue() {
+                return;
+            }
+        }
     }
 
-    pub(super) fn is_reading_head(&self) -> bool {
-        self.reading_head.load(Ordering::Relaxed) && !self.multiplexed.load(Ordering::Relaxed)
+    fn is_overdue(&self) -> bool {
+        if self.requests.load(Ordering::Relaxed) > 0 {
+            return false;
+        }
+        let limit = match self.reading_head.load(Ordering::Relaxed) && !self.is_multiplexed() {
+            true => self.clock.header_timeout,
+            false => self.clock.idle_timeout,
+        };
+        let now = self.clock.millis.load(Ordering::Relaxed);
+        Duration::from_millis(now.saturating_sub(self.since.load(Ordering::Relaxed))) >= limit
+    }
+
+    /// Whether a request's head has begun to come and is not complete.
+    pub(super) fn is_mid_head(&self) -> bool {
+        self.heard.load(Ordering::Relaxed) && !self.is_multiplexed()
+    }
+
+    fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Ordering::Relaxed)
     }
 
     pub(super) fn touch(&self) {
@@ -164,12 +183,17 @@ impl Activity {
     /// Bytes came. Between requests they are the beginning of a head, whose time runs from its first byte: a
     /// client that sends one now and then gains nothing.
     fn received(&self) {
-        if self.requests.load(Ordering::Relaxed) == 0 && !self.reading_head.swap(true, Ordering::Relaxed) {
+        if self.requests.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        self.heard.store(true, Ordering::Relaxed);
+        if !self.reading_head.swap(true, Ordering::Relaxed) {
             self.touch();
         }
     }
 
     fn request_began(&self) {
+        self.heard.store(false, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 

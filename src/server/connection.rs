@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{
     body::Incoming,
@@ -22,7 +22,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
@@ -74,7 +74,11 @@ pub(super) async fn serve(
     }
     let result = match tls {
         None => {
-            let multiplexed = timeout(limit, begins_with_http2_preface(&stream)).await;
+            let multiplexed = tokio::select! {
+                biased;
+                multiplexed = timeout(limit, begins_with_http2_preface(&stream)) => multiplexed,
+                () = shutdown.started_and_no_news() => return,
+            };
             let Ok(Ok(multiplexed)) = multiplexed else { return };
             let served = Served {
                 worker,
@@ -122,6 +126,14 @@ async fn begins_with_http2_preface(stream: &TcpStream) -> io::Result<bool> {
     Ok(start.get(..seen) == Some(HTTP2_PREFACE))
 }
 
+/// Takes in what the client still sends, until it closes. Closing under a body that was not read would make the kernel
+/// answer it with a reset, and that may throw away the answer before the client has seen it (RFC 9112, section 9.6).
+async fn linger(mut stream: impl AsyncRead + Unpin) -> io::Result<()> {
+    let mut waste = vec![0; 8 * 1024];
+    while stream.read(&mut waste).await? > 0 {}
+    Ok(())
+}
+
 /// What serving a connection needs.
 struct Served {
     worker: Rc<Worker>,
@@ -159,27 +171,42 @@ impl Served {
             .serve_connection(io, service_fn(|request| Rc::clone(&served).answer(request)))
             .with_upgrades();
         let mut draining = false;
-        loop {
+        let timed_out = loop {
             tokio::select! {
-                result = &mut connection => return result,
-                () = served.activity.overdue() => break,
-                () = served.shutdown.started(), if !draining => {
+                // What has come already comes first: neither a limit nor the stop may lose a request.
+                biased;
+                result = &mut connection => {
+                    result?;
+                    break false;
+                }
+                () = served.activity.overdue() => break true,
+                () = served.shutdown.started_and_no_news(), if !draining => {
                     draining = true;
-                    Pin::new(&mut connection).graceful_shutdown();
+                    // A head that is coming in is waited for; `answer` sees that it is the last.
+                    if !served.activity.is_mid_head() {
+                        Pin::new(&mut connection).graceful_shutdown();
+                    }
                 }
             }
+        };
+        if timed_out && !served.activity.is_mid_head() {
+            return Ok(());
         }
-        // Nothing has been answered since the head began, so this is the connection's next answer. One that is
-        // merely idle is closed without a word.
-        if let (true, Some(parts)) = (served.activity.is_reading_head(), connection.into_parts()) {
-            let mut stream = parts.io.into_inner();
-            // A client that does not take these few bytes does not get them.
-            let _ = timeout(FAREWELL, async {
+        // `None` after an upgrade.
+        let Some(parts) = connection.into_parts() else {
+            return Ok(());
+        };
+        let mut stream = parts.io.into_inner();
+        // A client that does not take the last words in time does not get them.
+        let _ = timeout(FAREWELL, async {
+            if timed_out {
+                // Nothing has been answered since the head began, so this is the connection's next answer.
                 stream.write_all(REQUEST_TIMEOUT).await?;
-                stream.shutdown().await
-            })
-            .await;
-        }
+                stream.shutdown().await?;
+            }
+            linger(stream).await
+        })
+        .await;
         Ok(())
     }
 
@@ -204,13 +231,18 @@ impl Served {
         let mut draining = false;
         loop {
             tokio::select! {
+                biased;
                 result = connection.as_mut() => return result,
-                // GOAWAY: what runs is finished, and nothing runs on an idle connection.
-                () = served.activity.overdue(), if !draining => {
+                // GOAWAY, which a client acknowledges and then closes. One that has not done so by the next look,
+                // with nothing running, is not waited for.
+                () = served.activity.overdue() => {
+                    if draining {
+                        return Ok(());
+                    }
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = served.shutdown.started(), if !draining => {
+                () = served.shutdown.started_and_no_news(), if !draining => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -224,7 +256,14 @@ impl Served {
             client: self.client,
             guard: Rc::clone(&self.guard),
         };
-        let response = handle(&self.worker, peer, request).await;
+        let version = request.version();
+        let mut response = handle(&self.worker, peer, request).await;
+        let goes_on = version == Version::HTTP_2 || response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if !goes_on && self.shutdown.has_started() {
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         Ok(response.map(|answer| Running {
             answer,
             _guard: running,
