@@ -8,8 +8,9 @@ use portcullis::{
     server::{self, Listeners, ShutdownTrigger},
 };
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
-use super::{Browser, RawClient, RawResponse, SampleApp, Upstream};
+use super::{Browser, RawClient, RawResponse, SampleApp, Upstream, Wire};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -38,7 +39,9 @@ pub fn gateway() -> GatewayBuilder {
         tables: String::new(),
         routes: String::new(),
         users: String::new(),
+        more_addresses: String::new(),
         tls: false,
+        tls_lines: String::new(),
         clock: Clock::System,
     }
 }
@@ -49,7 +52,9 @@ pub struct GatewayBuilder {
     tables: String,
     routes: String,
     users: String,
+    more_addresses: String,
     tls: bool,
+    tls_lines: String,
     clock: Clock,
 }
 
@@ -134,6 +139,18 @@ impl GatewayBuilder {
         self
     }
 
+    /// The same with more lines for `[server.tls]`.
+    pub fn tls_with(mut self, lines: &str) -> Self {
+        self.tls_lines += lines;
+        self.tls()
+    }
+
+    /// One more address to listen on.
+    pub fn also_listen(mut self, address: &str) -> Self {
+        self.more_addresses += &format!(", {address:?}");
+        self
+    }
+
     /// A clock that stands still until the test moves it.
     pub fn standing_clock(mut self) -> Self {
         self.clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
@@ -144,14 +161,16 @@ impl GatewayBuilder {
     pub async fn start(self) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         let mut text = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n{}\n",
-            self.server
+            "[server]\nlisten = [\"127.0.0.1:0\"{}]\nworkers = 2\n{}\n",
+            self.more_addresses, self.server
         );
         if self.tls {
             let (cert, key) = server::self_signed::localhost_certificate().unwrap();
             std::fs::write(folder.path().join("localhost.crt"), cert).unwrap();
             std::fs::write(folder.path().join("localhost.key"), key).unwrap();
             text += "[server.tls]\ncert = \"localhost.crt\"\nkey = \"localhost.key\"\n";
+            text += &self.tls_lines;
+            text += "\n";
         }
         if !self.tables.contains("[log]") {
             text += "[log]\naccess = \"access.log\"\nformat = \"json\"\n";
@@ -180,7 +199,8 @@ impl GatewayBuilder {
         let gateway = Arc::new(gateway);
         let workers = NonZeroUsize::new(2).unwrap();
         let listeners = Listeners::bind(&gateway.server.listen, workers).unwrap();
-        let address = listeners.addresses()[0];
+        let addresses = listeners.addresses().to_vec();
+        let address = addresses[0];
         let tls = gateway
             .server
             .tls
@@ -195,6 +215,7 @@ impl GatewayBuilder {
         let scheme = if self.tls { "https" } else { "http" };
         Gateway {
             address,
+            addresses,
             base: format!("{scheme}://localhost:{}", address.port()),
             clock: self.clock,
             shared: gateway,
@@ -218,6 +239,8 @@ pub(super) fn client_builder() -> reqwest::ClientBuilder {
 pub struct Gateway {
     /// Where it listens.
     pub address: SocketAddr,
+    /// All addresses it listens on.
+    pub addresses: Vec<SocketAddr>,
     /// Its address as a browser writes it.
     pub base: String,
     clock: Clock,
@@ -248,6 +271,11 @@ impl Gateway {
     /// A raw connection.
     pub async fn raw(&self) -> RawClient {
         RawClient::connect(self.address).await
+    }
+
+    /// A connection to play with byte by byte.
+    pub async fn wire(&self) -> Wire<TcpStream> {
+        Wire::new(TcpStream::connect(self.address).await.unwrap())
     }
 
     /// Sends bytes over a connection of their own and reads one answer.
@@ -340,6 +368,15 @@ impl Gateway {
         log.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// Waits until it has ended by itself, which something must have begun; returns its access log.
+    pub async fn ended(mut self) -> Vec<serde_json::Value> {
+        let (trigger, thread) = self.stop.take().unwrap();
+        let joined = tokio::task::spawn_blocking(move || thread.join());
+        super::soon("the gateway's end", joined).await.unwrap().unwrap();
+        drop(trigger);
+        self.stopped()
     }
 
     fn join(&mut self) {

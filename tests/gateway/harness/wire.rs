@@ -31,7 +31,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Sends bytes that the other side need not take any more.
     pub async fn offer(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
-        soon("bytes to be taken or refused", self.stream.write_all(bytes.as_ref())).await
+        soon(
+            "bytes to be taken or refused",
+            self.stream.write_all(bytes.as_ref()),
+        )
+        .await
     }
 
     /// Sends as often as it takes until the other side takes no more for now; returns how many bytes it took.
@@ -41,7 +45,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let mut taken = 0;
         while taken < most {
             // Buffers of the kernel empty themselves for a while after a reader has stopped.
-            let written = tokio::time::timeout(std::time::Duration::from_millis(500), self.stream.write(&piece));
+            let written =
+                tokio::time::timeout(std::time::Duration::from_millis(500), self.stream.write(&piece));
             match written.await {
                 Ok(written) => taken += written.unwrap(),
                 Err(_) => break,
@@ -94,7 +99,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Everything until the other side ends the connection, by a reset too.
     pub async fn rest(&mut self) -> Vec<u8> {
         while matches!(
-            soon("the end of the connection", self.stream.read_buf(&mut self.buffer)).await,
+            soon(
+                "the end of the connection",
+                self.stream.read_buf(&mut self.buffer)
+            )
+            .await,
             Ok(1..)
         ) {}
         std::mem::take(&mut self.buffer)
