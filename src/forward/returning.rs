@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{
     config::UpstreamUrl,
-    http::hygiene,
+    http::{cookies, hygiene},
     upstream::{Pool, Sender},
 };
 
@@ -25,12 +25,7 @@ use crate::{
 pub(super) fn clean(headers: &mut HeaderMap, own_cookies: &[&str]) {
     hygiene::remove_hop_by_hop(headers);
     let sets_ours = |value: &HeaderValue| {
-        let name = value
-            .as_bytes()
-            .split(|&byte| byte == b'=')
-            .next()
-            .unwrap_or_default()
-            .trim_ascii();
+        let name = cookies::set_name(value.as_bytes());
         own_cookies.iter().any(|own| own.as_bytes() == name)
     };
     if headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {

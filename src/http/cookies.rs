@@ -79,6 +79,18 @@ fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// The name under which a browser sends the cookie of a `Set-Cookie` value back. One that has no name (`=value`) is
+/// sent as its value alone, in which we would find a name all the same (RFC 6265bis, section 5.8.3).
+pub fn set_name(value: &[u8]) -> &[u8] {
+    let pair = up_to(value, b';').trim_ascii_start();
+    let sent = pair.strip_prefix(b"=").unwrap_or(pair);
+    up_to(sent, b'=').trim_ascii()
+}
+
+fn up_to(text: &[u8], end: u8) -> &[u8] {
+    text.split(|&byte| byte == end).next().unwrap_or_default()
+}
+
 /// The attributes that all cookies of one gateway share.
 #[derive(Debug, Clone)]
 pub struct CookieStyle {
