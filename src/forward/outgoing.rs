@@ -46,12 +46,13 @@ pub(super) fn rewrite(
     set_length(headers, body);
     let host = authority.unwrap_or_else(|| upstream_authority(permit));
     set_text(headers, header::HOST, &host);
-    if wants_trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    }
     if let Some(upgrade) = upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, upgrade.protocol.clone());
+    } else if wants_trailers {
+        // RFC 9110, section 10.1.4: a header of one connection, and said to be one.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     set_origin(headers, context, &host);
     if let Some(caller) = permit.caller() {
