@@ -6,7 +6,7 @@
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::{
@@ -76,6 +76,8 @@ pub async fn forward(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return upgrade::join(client_side, response, permit.route(), guard);
     }
+    // Each connection has a version of its own (RFC 9112, section 2.3): an old app closes no client's connection.
+    *response.version_mut() = Version::HTTP_11;
     let reusable = !bound_to_connection && !returning::authenticates_connection(&response);
     returning::clean(response.headers_mut(), context.own_cookies);
     let giver = reusable.then(|| returning::GiveBack::new(pool, &permit.route().upstream, connection));
