@@ -1,5 +1,12 @@
 //! The way up to the upstream and back down.
 
+mod access_log;
 mod headers_down;
 mod headers_up;
+mod keep_alive;
+mod limits;
+mod routes;
+mod stages;
 mod streaming;
+mod upgrades;
+mod upstream_failures;
