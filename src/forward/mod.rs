@@ -74,7 +74,7 @@ pub async fn forward(
         exchange::exchange(pool, permit.route(), Request::from_parts(head, body)).await?;
 
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return upgrade::join(client_side, response, permit.route(), guard);
+        return upgrade::join(client_side, response, permit.route(), context.own_cookies, guard);
     }
     // Each connection has a version of its own (RFC 9112, section 2.3): an old app closes no client's connection.
     *response.version_mut() = Version::HTTP_11;

@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::returning::Returning;
+use super::returning::{self, Returning};
 use crate::{http::hygiene, refusal::Refusal, route::Route};
 
 /// A client's wish to speak another protocol on its connection.
@@ -54,6 +54,7 @@ pub(super) fn join(
     client_side: Option<OnUpgrade>,
     mut response: Response<Incoming>,
     route: &Route,
+    own_cookies: &[&str],
     guard: impl Sized + 'static,
 ) -> Result<Response<Returning>, Refusal> {
     let Some(client_side) = client_side else {
@@ -73,7 +74,7 @@ pub(super) fn join(
         drop(guard);
     });
     let protocol = response.headers().get(header::UPGRADE).cloned();
-    hygiene::remove_hop_by_hop(response.headers_mut());
+    returning::clean(response.headers_mut(), own_cookies);
     response
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
