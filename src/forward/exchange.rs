@@ -48,7 +48,7 @@ pub(super) async fn exchange(
                 request = spare.ok_or_else(|| broken(error, &progress))?;
                 break;
             }
-            Attempt::TimedOut => return Err(Refusal::UpstreamTimeout(UpstreamStage::Response)),
+            Attempt::TimedOut => return Err(stalled(&progress)),
         }
     }
     let mut connection = pool
@@ -61,7 +61,7 @@ pub(super) async fn exchange(
         Attempt::NotSent(_) => Err(Refusal::UpstreamUnreachable(
             std::io::ErrorKind::ConnectionReset.into(),
         )),
-        Attempt::TimedOut => Err(Refusal::UpstreamTimeout(UpstreamStage::Response)),
+        Attempt::TimedOut => Err(stalled(&progress)),
     }
 }
 
@@ -111,6 +111,15 @@ fn broken(error: hyper::Error, progress: &UploadProgress) -> Refusal {
         UploadState::TooLarge => Refusal::BodyTooLarge,
         UploadState::ClientFailed => Refusal::BodyBrokeOff,
         UploadState::Fine => Refusal::UpstreamFailed(error),
+    }
+}
+
+/// Nothing moved for too long: it was the client's turn, or the upstream's.
+fn stalled(progress: &UploadProgress) -> Refusal {
+    if progress.is_waiting() {
+        Refusal::BodyTimeout
+    } else {
+        Refusal::UpstreamTimeout(UpstreamStage::Response)
     }
 }
 

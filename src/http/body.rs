@@ -29,6 +29,7 @@ pub struct Upload {
 #[derive(Debug, Default)]
 pub struct UploadProgress {
     bytes: Cell<u64>,
+    waiting: Cell<bool>,
     state: Cell<UploadState>,
 }
 
@@ -36,6 +37,11 @@ impl UploadProgress {
     /// The bytes that were handed on so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.get()
+    }
+
+    /// Whether the next bytes are the client's to send: the upstream would take them.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.get()
     }
 
     /// How it stands.
@@ -111,7 +117,9 @@ impl Body for Upload {
         let Some(incoming) = self.incoming.as_mut() else {
             return Poll::Ready(None);
         };
-        let Some(frame) = ready!(Pin::new(incoming).poll_frame(context)) else {
+        let polled = Pin::new(incoming).poll_frame(context);
+        self.progress.waiting.set(polled.is_pending());
+        let Some(frame) = ready!(polled) else {
             return Poll::Ready(None);
         };
         let frame = frame.map_err(|error| {
