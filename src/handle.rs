@@ -20,6 +20,7 @@ use crate::{
 
 mod answer;
 
+use answer::Telling;
 pub use answer::{Answer, Story};
 
 /// One worker's part of the gateway: what is shared, and what is its own.
@@ -49,7 +50,7 @@ pub async fn handle<G: Clone + 'static>(
     request: Request<Incoming>,
 ) -> Response<Answer> {
     let gateway = &worker.gateway;
-    let mut story = Story {
+    let story = Story {
         time: gateway.clock.now(),
         started: Instant::now(),
         request_id: worker.request_ids.next(),
@@ -63,8 +64,10 @@ pub async fn handle<G: Clone + 'static>(
         refusal: None,
     };
     let wants_page = navigation::wants_page(request.method(), request.headers());
-    let answered = pipeline(worker, peer, request, &mut story).await;
+    let mut telling = Telling::begin(gateway, story);
+    let answered = pipeline(worker, peer, request, &mut telling.story).await;
     let response = answered.unwrap_or_else(|refusal| {
+        let story = &mut telling.story;
         story.refuse(&refusal);
         let return_to = story.uri.path_and_query().map_or("/", |target| target.as_str());
         let asked = Asked {
@@ -74,7 +77,7 @@ pub async fn handle<G: Clone + 'static>(
         };
         respond::refuse(&refusal, &asked).map(Answer::own)
     });
-    answer::tell(response, story, gateway)
+    telling.with(response)
 }
 
 /// The story of a request, a line for each stage. Each stage may end it with a [`Refusal`]; their order is part of

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, Uri};
+use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::{
@@ -22,6 +22,13 @@ use crate::{
     refusal::Refusal,
     route::Route,
 };
+
+/// The status in the log of a request whose client was gone before there was an answer: nginx's number for it, which
+/// never travels.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// The log's word for it.
+const CLIENT_GONE: &str = "client_gone";
 
 /// What is known about a request, gathered as it goes.
 #[derive(Debug)]
@@ -74,7 +81,7 @@ impl Story {
         }
     }
 
-    fn record(self, status: u16, bytes: u64) -> AccessRecord {
+    fn record(&self, status: u16, bytes: u64) -> AccessRecord {
         let host = self.uri.authority().map(|host| host.as_str().to_owned());
         let named = self
             .host
@@ -92,12 +99,15 @@ impl Story {
                 .upstream_time
                 .and(self.route.as_ref())
                 .map(|route| route.upstream.to_string()),
-            route: self.route.map(|route| route.name.to_string()),
+            route: self.route.as_ref().map(|route| route.name.to_string()),
             credential: self
                 .caller
                 .as_ref()
                 .map_or("none", |caller| caller.credential().label()),
-            user: self.caller.map(|caller| caller.identity.username.to_string()),
+            user: self
+                .caller
+                .as_ref()
+                .map(|caller| caller.identity.username.to_string()),
             refusal: self.refusal,
             bytes,
             ms: millis(self.started.elapsed()),
@@ -110,7 +120,7 @@ impl Story {
 #[derive(Debug)]
 pub struct Answer {
     body: Content,
-    telling: Option<Telling>,
+    telling: Option<Box<Telling>>,
 }
 
 #[derive(Debug)]
@@ -119,36 +129,48 @@ enum Content {
     Upstream(Returning),
 }
 
-/// What is written down when the body ends, however it ends.
+/// A request's story, which is written down when it ends, however it ends: with the answer's last byte, with a
+/// connection that breaks off, or with a client that did not wait.
 #[derive(Debug)]
-struct Telling {
+pub(super) struct Telling {
     gateway: Arc<Gateway>,
-    story: Option<Box<Story>>,
-    status: u16,
+    pub(super) story: Story,
+    /// `None` until there is an answer.
+    status: Option<StatusCode>,
     bytes: u64,
 }
 
-/// Attaches a request's story to its answer.
-pub(super) fn tell(mut response: Response<Answer>, story: Story, gateway: &Arc<Gateway>) -> Response<Answer> {
-    if gateway.access_log.is_on() {
-        let status = response.status().as_u16();
-        let story = Some(Box::new(story));
-        response.body_mut().telling = Some(Telling {
+impl Telling {
+    pub(super) fn begin(gateway: &Arc<Gateway>, story: Story) -> Self {
+        Self {
             gateway: Arc::clone(gateway),
             story,
-            status,
+            status: None,
             bytes: 0,
-        });
+        }
     }
-    response
+
+    /// Goes on until the answer's body has gone out.
+    pub(super) fn with(mut self, mut response: Response<Answer>) -> Response<Answer> {
+        self.status = Some(response.status());
+        response.body_mut().telling = Some(Box::new(self));
+        response
+    }
 }
 
 impl Drop for Telling {
     fn drop(&mut self) {
-        if let Some(story) = self.story.take() {
+        let status = self.status.map_or_else(
+            || {
+                self.story.refusal.get_or_insert(CLIENT_GONE);
+                CLIENT_CLOSED_REQUEST
+            },
+            |status| status.as_u16(),
+        );
+        if self.gateway.access_log.is_on() {
             self.gateway
                 .access_log
-                .write(&(*story).record(self.status, self.bytes));
+                .write(&self.story.record(status, self.bytes));
         }
     }
 }
