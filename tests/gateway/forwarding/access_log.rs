@@ -1,1 +1,198 @@
-//! x
+//! The access log: one line per request, whatever becomes of it.
+
+use serde_json::{Value, json};
+
+use crate::harness::{PlayedUpstream, Upstream, gateway};
+
+/// Holds that a line says this and nothing else, but for the fields that differ from run to run.
+#[track_caller]
+fn assert_line(line: &Value, mut expected: Value) {
+    let mut line = line.clone();
+    let fields = line.as_object_mut().unwrap();
+    let time = fields.remove("time").unwrap();
+    assert!(time.as_str().unwrap().ends_with('Z'), "{time}");
+    let id = fields.remove("request_id").unwrap();
+    assert_eq!(id.as_str().unwrap().len(), 32);
+    assert!(fields.remove("ms").unwrap().as_f64().unwrap() >= 0.0);
+    let upstream_ms = fields.remove("upstream_ms").unwrap();
+    assert_eq!(upstream_ms.is_number(), !expected["upstream"].is_null(), "{line}");
+    expected["client"] = json!("127.0.0.1");
+    assert_eq!(line, expected);
+}
+
+#[tokio::test]
+async fn each_request_is_one_line_that_says_what_became_of_it() {
+    let upstream = Upstream::start();
+    let gateway = gateway()
+        .route_with("/wiki", &upstream, "name = \"wiki\"")
+        .route_with("/staff", &upstream, "access = { roles = [\"staff\"] }")
+        .public("/public", &upstream)
+        .user("alice")
+        .start()
+        .await;
+    let cookie = format!("cookie: {}\r\n", gateway.sign_in("alice").await);
+    let token = format!("authorization: Bearer {}\r\n", gateway.token("alice").await);
+    let url = upstream.url();
+    let mut expected = Vec::new();
+    for (method, path, more, status, route, passed, refusal) in [
+        (
+            "GET",
+            "/wiki/x?password=secret",
+            &*cookie,
+            200,
+            Some("wiki"),
+            true,
+            None,
+        ),
+        (
+            "POST",
+            "/wiki?token=secret",
+            &*token,
+            200,
+            Some("wiki"),
+            true,
+            None,
+        ),
+        ("GET", "/public", &*cookie, 200, Some("public"), true, None),
+        (
+            "GET",
+            "/wiki?secret",
+            "",
+            401,
+            Some("wiki"),
+            false,
+            Some("not_signed_in"),
+        ),
+        (
+            "GET",
+            "/wiki",
+            "authorization: Bearer secret\r\n",
+            401,
+            Some("wiki"),
+            false,
+            Some("invalid_token"),
+        ),
+        (
+            "GET",
+            "/staff",
+            &*cookie,
+            403,
+            Some("staff"),
+            false,
+            Some("not_allowed"),
+        ),
+        ("GET", "/nowhere?secret", "", 404, None, false, Some("no_route")),
+        (
+            "GET",
+            "/.auth/nowhere?secret",
+            "",
+            404,
+            None,
+            false,
+            Some("no_own_address"),
+        ),
+        ("GET", "/.auth/health?secret", "", 200, None, false, None),
+        ("GET", "/a/../b?secret", "", 400, None, false, Some("bad_target")),
+    ] {
+        let answer = gateway
+            .exchange(format!(
+                "{method} {path} HTTP/1.1\r\nhost: wiki.example.com\r\n{more}\r\n"
+            ))
+            .await
+            .unwrap();
+        assert_eq!(answer.status, status, "{path}");
+        let credential = match more {
+            _ if route == Some("public") || refusal.is_some_and(|refusal| refusal != "not_allowed") => "none",
+            "" => "none",
+            more if more.starts_with("cookie") => "session",
+            _ => "bearer",
+        };
+        expected.push(json!({
+            "method": method,
+            "host": "wiki.example.com",
+            "path": path.split('?').next().unwrap(),
+            "status": status,
+            "route": route,
+            "upstream": passed.then_some(&url),
+            "user": (credential != "none").then_some("alice"),
+            "credential": credential,
+            "refusal": refusal,
+            "bytes": answer.body.len(),
+        }));
+    }
+    let log = gateway.stopped();
+    // The first two are the sign-in and the token.
+    assert_eq!(log[0]["path"], "/.auth/login");
+    assert_eq!(log[1]["path"], "/.auth/token");
+    assert_eq!(log.len(), expected.len() + 2);
+    for (line, expected) in log[2..].iter().zip(expected) {
+        assert_line(line, expected);
+    }
+    let whole: String = log.iter().map(ToString::to_string).collect();
+    assert!(
+        !whole.contains("secret") && !whole.contains("correct horse"),
+        "{whole}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_wait_leaves_its_line_all_the_same() {
+    let upstream = PlayedUpstream::start().await;
+    let gateway = gateway().route("/", &upstream).user("alice").start().await;
+    let cookie = gateway.sign_in("alice").await;
+    let head = format!("POST /x HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\ncontent-length: 4\r\n\r\n");
+
+    // Gone before the answer, amid the answer, and amid its own body.
+    let mut client = gateway.wire().await;
+    client.send(format!("{head}body")).await;
+    let mut app = upstream.accept().await;
+    app.until("body").await;
+    drop(client);
+    app.ends().await;
+
+    let mut client = gateway.wire().await;
+    client.send(format!("{head}body")).await;
+    let mut app = upstream.accept().await;
+    app.until("body").await;
+    app.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+        .await;
+    client.until("half\r\n").await;
+    drop(client);
+    app.ends().await;
+
+    let mut client = gateway.wire().await;
+    client.send(format!("{head}bo")).await;
+    let mut app = upstream.accept().await;
+    app.until("bo").await;
+    drop(client);
+    app.ends().await;
+
+    let log = gateway.stopped();
+    let lines: Vec<_> = log[1..]
+        .iter()
+        .map(|line| {
+            (
+                line["status"].as_u64().unwrap(),
+                line["bytes"].as_u64().unwrap(),
+                &line["refusal"],
+            )
+        })
+        .collect();
+    assert_eq!(lines.len(), 3, "{log:?}");
+    // 499 is what nginx writes for a client that did not wait.
+    assert_eq!(lines[0], (499, 0, &json!("client_gone")));
+    assert_eq!(lines[1], (200, 4, &Value::Null));
+    // Whoever breaks off amid a body may be seen to do that before being seen to be gone.
+    let broke_off = (400, &json!("body_broke_off"));
+    let gone = (499, &json!("client_gone"));
+    assert!(
+        [broke_off, gone].contains(&(lines[2].0, lines[2].2)),
+        "{:?}",
+        log[3]
+    );
+    assert!(
+        log[1..]
+            .iter()
+            .all(|line| line["user"] == "alice" && line["route"] == "root")
+    );
+}

@@ -44,7 +44,9 @@ async fn a_connection_is_used_again_after_every_kind_of_answer() {
     for _ in 0..3 {
         for path in ["/", "/head", "/204", "/304", "/chunked", "/empty"] {
             let method = if path == "/head" { "HEAD" } else { "GET" };
-            client.send(format!("{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+            client
+                .send(format!("{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
+                .await;
             let answer = match method {
                 "HEAD" => client.head_response().await,
                 _ => client.response().await,
@@ -83,9 +85,14 @@ async fn an_answer_that_the_client_drops_ends_its_connection() {
 
 #[tokio::test]
 async fn an_upload_that_the_client_drops_is_never_taken_for_a_whole_one() {
-    for (framing, piece) in [("content-length: 10", "half"), ("transfer-encoding: chunked", "4\r\nhalf\r\n")] {
+    for (framing, piece) in [
+        ("content-length: 10", "half"),
+        ("transfer-encoding: chunked", "4\r\nhalf\r\n"),
+    ] {
         let (upstream, _gateway, mut client) = played().await;
-        client.send(format!("PUT / HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n{piece}")).await;
+        client
+            .send(format!("PUT / HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n{piece}"))
+            .await;
         let mut app = upstream.accept().await;
         app.until(piece).await;
         drop(client);
@@ -114,7 +121,9 @@ async fn whatever_comes_after_a_kept_connection_was_closed_is_delivered_once() {
             let (upstream, _gateway, mut client, app) = kept().await;
             drop(app);
             client
-                .send(format!("{method} /second HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody"))
+                .send(format!(
+                    "{method} /second HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody"
+                ))
                 .await;
             let mut app = upstream.accept().await;
             let head = app.head().await;
@@ -133,12 +142,30 @@ async fn what_may_have_been_delivered_is_repeated_only_where_that_changes_nothin
         ("HEAD /second HTTP/1.1\r\nhost: x\r\n\r\n", true),
         ("OPTIONS /second HTTP/1.1\r\nhost: x\r\n\r\n", true),
         ("DELETE /second HTTP/1.1\r\nhost: x\r\n\r\n", true),
-        ("PUT /second HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", true),
-        ("PUT /second HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody", false),
-        ("GET /second HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody", false),
-        ("POST /second HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", false),
-        ("POST /second HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody", false),
-        ("POST /second HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", false),
+        (
+            "PUT /second HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
+            true,
+        ),
+        (
+            "PUT /second HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody",
+            false,
+        ),
+        (
+            "GET /second HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody",
+            false,
+        ),
+        (
+            "POST /second HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
+            false,
+        ),
+        (
+            "POST /second HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody",
+            false,
+        ),
+        (
+            "POST /second HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+            false,
+        ),
         ("PATCH /second HTTP/1.1\r\nhost: x\r\n\r\n", false),
         ("PROPFIND /second HTTP/1.1\r\nhost: x\r\n\r\n", false),
     ] {
@@ -158,7 +185,10 @@ async fn what_may_have_been_delivered_is_repeated_only_where_that_changes_nothin
         let mut client = _gateway.wire().await;
         client.send("GET /third HTTP/1.1\r\nhost: x\r\n\r\n").await;
         let mut app = upstream.accept().await;
-        assert!(app.head().await.starts_with("GET /third "), "{request} came once more");
+        assert!(
+            app.head().await.starts_with("GET /third "),
+            "{request} came once more"
+        );
     }
 }
 
@@ -178,7 +208,8 @@ async fn a_connection_whose_request_is_not_whole_yet_takes_no_other() {
         other.send("GET /other HTTP/1.1\r\nhost: x\r\n\r\n").await;
         let mut fresh = upstream.accept().await;
         assert!(fresh.head().await.starts_with("GET /other "));
-        fresh.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello")
+        fresh
+            .send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello")
             .await;
         other.until("hello").await;
     }

@@ -43,7 +43,12 @@ async fn assert_refused(url: &str, status: u16, label: &str) {
 
 #[tokio::test]
 async fn an_upstream_that_is_not_there_is_502() {
-    assert_refused(&format!("http://127.0.0.1:{}", free_port()), 502, "upstream_unreachable").await;
+    assert_refused(
+        &format!("http://127.0.0.1:{}", free_port()),
+        502,
+        "upstream_unreachable",
+    )
+    .await;
     assert_refused("http://nowhere.invalid:80", 502, "upstream_unreachable").await;
 }
 
@@ -58,7 +63,11 @@ async fn an_upstream_that_does_not_accept_in_time_is_504() {
     for _ in 0..8 {
         filling.push(tokio::spawn(tokio::net::TcpStream::connect(address)));
     }
-    let full = async { while filling.iter().filter(|one| one.is_finished()).count() < 2 { tokio::task::yield_now().await } };
+    let full = async {
+        while filling.iter().filter(|one| one.is_finished()).count() < 2 {
+            tokio::task::yield_now().await
+        }
+    };
     soon("a full queue", full).await;
     assert_refused(&format!("http://{address}"), 504, "upstream_timeout").await;
 }
@@ -82,7 +91,11 @@ async fn an_upstream_that_does_not_speak_http_or_breaks_off_in_the_head_is_502()
         b"HTTP/1.1 101 Switching Protocols\r\nconnection: close, upgrade\r\nupgrade: h2c\r\n\r\n",
     ] {
         let upstream = Upstream::answering(move |_| said.to_vec());
-        let label = if said.starts_with(b"HTTP/1.1 101") { "unasked_upgrade" } else { "upstream_failed" };
+        let label = if said.starts_with(b"HTTP/1.1 101") {
+            "unasked_upgrade"
+        } else {
+            "upstream_failed"
+        };
         assert_refused(&upstream.url(), 502, label).await;
     }
 }
@@ -95,7 +108,10 @@ async fn a_head_without_an_end_is_502_and_a_large_one_passes() {
             format!("HTTP/1.1 200 OK\r\nx: {value}\r\ncontent-length: 0\r\n\r\n").into_bytes()
         });
         let gateway = gateway().route_with("/", &upstream, SHORT).start().await;
-        let answer = gateway.exchange("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let answer = gateway
+            .exchange("GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
         assert_eq!(answer.status, status, "{bytes}");
         if status == 200 {
             assert_eq!(answer.header("x")[0].len(), bytes);
@@ -105,7 +121,11 @@ async fn a_head_without_an_end_is_502_and_a_large_one_passes() {
 
 #[tokio::test]
 async fn an_upstream_that_does_not_answer_is_504_and_is_given_up() {
-    for chatter in [None, Some("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"), Some("HTTP/1.1 100 Continue\r\n\r\n")] {
+    for chatter in [
+        None,
+        Some("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"),
+        Some("HTTP/1.1 100 Continue\r\n\r\n"),
+    ] {
         let upstream = PlayedUpstream::start().await;
         let gateway = gateway().route_with("/", &upstream, SHORT).start().await;
         let mut client = gateway.wire().await;
@@ -142,10 +162,22 @@ async fn interim_answers_before_the_real_one_do_no_harm() {
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_seen_to_have_broken_off() {
     for (said, arrives) in [
-        ("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhalf", "half"),
-        ("HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n", "half"),
-        ("HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n", "half"),
-        ("HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n5\r\nwh", "halfwh"),
+        (
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhalf",
+            "half",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+            "half",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n",
+            "half",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n5\r\nwh",
+            "halfwh",
+        ),
     ] {
         let upstream = Upstream::answering(move |_| said.as_bytes().to_vec());
         let gateway = gateway().public("/", &upstream).start().await;
@@ -157,7 +189,11 @@ async fn an_answer_that_breaks_off_is_seen_to_have_broken_off() {
         let seen = String::from_utf8(client.rest().await).unwrap();
         assert!(!seen.ends_with("0\r\n\r\n"), "{seen}");
         let log = gateway.stopped();
-        assert_eq!((&log[1]["status"], &log[1]["bytes"]), (&200.into(), &arrives.len().into()), "{said}");
+        assert_eq!(
+            (&log[1]["status"], &log[1]["bytes"]),
+            (&200.into(), &arrives.len().into()),
+            "{said}"
+        );
     }
 }
 
@@ -165,7 +201,11 @@ async fn an_answer_that_breaks_off_is_seen_to_have_broken_off() {
 async fn an_answer_that_stalls_for_longer_than_its_route_allows_is_broken_off() {
     let upstream = PlayedUpstream::start().await;
     let gateway = gateway()
-        .route_with("/", &upstream, "access = \"public\"\ntimeout = { idle = \"300ms\" }")
+        .route_with(
+            "/",
+            &upstream,
+            "access = \"public\"\ntimeout = { idle = \"300ms\" }",
+        )
         .start()
         .await;
     let mut client = gateway.wire().await;
@@ -189,7 +229,9 @@ async fn what_an_upstream_says_beyond_its_answer_is_nobodys_answer() {
     let gateway = gateway().public("/", &upstream).start().await;
     let mut client = gateway.raw().await;
     for number in 0..100 {
-        client.send(format!("GET /{number} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        client
+            .send(format!("GET /{number} HTTP/1.1\r\nhost: x\r\n\r\n"))
+            .await;
         assert_eq!(client.response().await.unwrap().text(), format!("/{number}"));
     }
 }
