@@ -8,5 +8,6 @@ mod limits;
 mod routes;
 mod stages;
 mod streaming;
+mod targets;
 mod upgrades;
 mod upstream_failures;

@@ -183,10 +183,10 @@ async fn not_a_byte_is_lost_at_the_seam() {
         let piece: Vec<u8> = (0..size).map(|n: usize| (n % 251) as u8).collect();
         let (up, down) = (piece.clone(), piece.clone());
         tokio::join!(client.send(&up), async {
-            assert!(app.exactly(size).await == piece)
+            assert!(app.exactly(size).await == piece);
         });
         tokio::join!(app.send(&down), async {
-            assert!(client.exactly(size).await == piece)
+            assert!(client.exactly(size).await == piece);
         });
     }
 }

@@ -65,7 +65,7 @@ async fn an_upstream_that_does_not_accept_in_time_is_504() {
     }
     let full = async {
         while filling.iter().filter(|one| one.is_finished()).count() < 2 {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     soon("a full queue", full).await;
