@@ -65,8 +65,8 @@ pub async fn handle<G: Clone + 'static>(
     };
     let wants_page = navigation::wants_page(request.method(), request.headers());
     let mut telling = Telling::begin(gateway, story);
-    let answered = pipeline(worker, peer, request, &mut telling.story).await;
-    let response = answered.unwrap_or_else(|refusal| {
+    let answered = pipeline(worker, peer.client, request, &mut telling.story).await;
+    let mut response = answered.unwrap_or_else(|refusal| {
         let story = &mut telling.story;
         story.refuse(&refusal);
         let return_to = story.uri.path_and_query().map_or("/", |target| target.as_str());
@@ -77,14 +77,23 @@ pub async fn handle<G: Clone + 'static>(
         };
         respond::refuse(&refusal, &asked).map(Answer::own)
     });
-    telling.with(response)
+    match response.body_mut().take_tunnel() {
+        None => telling.with(response),
+        Some(tunnel) => {
+            tokio::task::spawn_local(async move {
+                telling.through(tunnel).await;
+                drop(peer.guard);
+            });
+            response
+        }
+    }
 }
 
 /// The story of a request, a line for each stage. Each stage may end it with a [`Refusal`]; their order is part of
 /// the gateway's security, and a test holds it.
-async fn pipeline<G: Clone + 'static>(
+async fn pipeline(
     worker: &Worker,
-    peer: Peer<G>,
+    client: IpAddr,
     request: Request<Incoming>,
     story: &mut Story,
 ) -> Result<Response<Answer>, Refusal> {
@@ -109,7 +118,7 @@ async fn pipeline<G: Clone + 'static>(
     if let Some(address) = OwnAddress::of(target.path) {
         let authority = authority.as_deref();
         let visit = Visit {
-            client: peer.client,
+            client,
             request_id: story.request_id,
             authority,
             now,
@@ -140,7 +149,7 @@ async fn pipeline<G: Clone + 'static>(
         caller.renew(now);
     }
     let context = Forwarding {
-        client: peer.client,
+        client,
         scheme: gateway.server.public_url.scheme(),
         authority: authority.as_deref(),
         request_id: story.request_id,
@@ -148,7 +157,7 @@ async fn pipeline<G: Clone + 'static>(
         own_cookies: &gateway.own_cookies(),
     };
     let sent = Instant::now();
-    let answered = forward(&worker.pool, &permit, request, &context, peer.guard).await;
+    let answered = forward(&worker.pool, &permit, request, &context).await;
     story.upstream_time = Some(sent.elapsed());
     Ok(answered?.map(Answer::upstream))
 }

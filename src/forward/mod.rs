@@ -26,6 +26,7 @@ mod returning;
 mod upgrade;
 
 pub use returning::{Returning, ReturningError};
+pub use upgrade::Tunnel;
 
 /// What forwarding needs to know beside the request and its permit.
 #[derive(Debug, Clone)]
@@ -46,8 +47,6 @@ pub struct Forwarding<'a> {
 
 /// Sends a request that has its permit to its upstream, and returns the answer as soon as its head is there.
 ///
-/// `guard` is held by an upgraded connection for as long as it lasts.
-///
 /// # Errors
 /// The body is too large or broke off, or the upstream cannot be reached, fails or is too slow.
 pub async fn forward(
@@ -55,7 +54,6 @@ pub async fn forward(
     permit: &Permit,
     mut request: Request<Incoming>,
     context: &Forwarding<'_>,
-    guard: impl Sized + 'static,
 ) -> Result<Response<Returning>, Refusal> {
     let upgrade = upgrade::requested(&request);
     // Taken before the request comes apart; it resolves once we have answered 101.
@@ -74,7 +72,7 @@ pub async fn forward(
         exchange::exchange(pool, permit.route(), Request::from_parts(head, body)).await?;
 
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return upgrade::join(client_side, response, permit.route(), context.own_cookies, guard);
+        return upgrade::join(client_side, response, permit.route(), context.own_cookies);
     }
     // Each connection has a version of its own (RFC 9112, section 2.3): an old app closes no client's connection.
     *response.version_mut() = Version::HTTP_11;

@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::upgrade::Tunnel;
 use crate::{
     config::UpstreamUrl,
     http::{cookies, hygiene},
@@ -77,8 +78,9 @@ impl GiveBack {
 /// the end, it gives it back.
 #[derive(Debug)]
 pub struct Returning {
-    /// `None` after an upgrade, which has no body.
+    /// `None` after an upgrade, which has a tunnel in its place.
     incoming: Option<Incoming>,
+    tunnel: Option<Tunnel>,
     give_back: Option<GiveBack>,
     idle: Option<Idle>,
 }
@@ -108,6 +110,7 @@ impl Returning {
         });
         let mut body = Self {
             incoming: Some(incoming),
+            tunnel: None,
             give_back,
             idle,
         };
@@ -117,12 +120,18 @@ impl Returning {
         body
     }
 
-    pub(super) fn empty() -> Self {
+    pub(super) fn upgraded(tunnel: Tunnel) -> Self {
         Self {
             incoming: None,
+            tunnel: Some(tunnel),
             give_back: None,
             idle: None,
         }
+    }
+
+    /// What goes on after an answer 101, and must be run.
+    pub fn take_tunnel(&mut self) -> Option<Tunnel> {
+        self.tunnel.take()
     }
 
     fn finish(&mut self) {

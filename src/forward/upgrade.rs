@@ -4,7 +4,6 @@ use std::{
     cell::Cell,
     io,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -49,30 +48,21 @@ fn is_http(protocol: &str) -> bool {
         .any(|http| name.starts_with(http))
 }
 
-/// Answers 101 and joins the two connections. `guard` lives as long as they are joined.
+/// The answer 101, and the tunnel in place of its body.
 pub(super) fn join(
-    client_side: Option<OnUpgrade>,
+    client: Option<OnUpgrade>,
     mut response: Response<Incoming>,
     route: &Route,
     own_cookies: &[&str],
-    guard: impl Sized + 'static,
 ) -> Result<Response<Returning>, Refusal> {
-    let Some(client_side) = client_side else {
+    let Some(client) = client else {
         return Err(Refusal::UnaskedUpgrade);
     };
-    let upstream_side = hyper::upgrade::on(&mut response);
-    let idle = route.idle_timeout();
-    tokio::task::spawn_local(async move {
-        let joined = async {
-            let (client, upstream) =
-                tokio::try_join!(client_side, upstream_side).map_err(io::Error::other)?;
-            tunnel(TokioIo::new(client), TokioIo::new(upstream), idle).await
-        };
-        if let Err(error) = joined.await {
-            tracing::debug!(%error, "an upgraded connection ended");
-        }
-        drop(guard);
-    });
+    let tunnel = Tunnel {
+        client,
+        upstream: hyper::upgrade::on(&mut response),
+        idle: route.idle_timeout(),
+    };
     let protocol = response.headers().get(header::UPGRADE).cloned();
     returning::clean(response.headers_mut(), own_cookies);
     response
@@ -81,54 +71,72 @@ pub(super) fn join(
     if let Some(protocol) = protocol {
         response.headers_mut().insert(header::UPGRADE, protocol);
     }
-    Ok(response.map(|_| Returning::empty()))
+    Ok(response.map(|_| Returning::upgraded(tunnel)))
 }
 
-async fn tunnel(
-    mut client: impl AsyncRead + AsyncWrite + Unpin,
-    upstream: impl AsyncRead + AsyncWrite + Unpin,
+/// A client and an upstream that speak a protocol of their own from now on.
+#[derive(Debug)]
+pub struct Tunnel {
+    client: OnUpgrade,
+    upstream: OnUpgrade,
     idle: Option<Duration>,
-) -> io::Result<()> {
-    let last = Rc::new(Cell::new(Instant::now()));
-    let mut upstream = Watched {
-        inner: upstream,
-        last: Rc::clone(&last),
-    };
-    let copied = copy_bidirectional(&mut client, &mut upstream);
-    let Some(limit) = idle else {
-        return copied.await.map(drop);
-    };
-    let stalled = async {
-        // Every byte passes the upstream side, one way or the other, and moves `last` on.
-        while last.get().elapsed() < limit {
-            sleep_until(last.get() + limit).await;
+}
+
+impl Tunnel {
+    /// Carries bytes both ways until both sides have finished, one breaks off, or neither has said anything for the
+    /// route's idle timeout. Counts the bytes that go down. Begins once the answer 101 has gone out.
+    ///
+    /// # Errors
+    /// The conversation did not come to its end.
+    pub async fn run(self, down: &Cell<u64>) -> io::Result<()> {
+        let (client, upstream) = tokio::try_join!(self.client, self.upstream).map_err(io::Error::other)?;
+        let mut client = TokioIo::new(client);
+        let last = Cell::new(Instant::now());
+        let mut upstream = Watched {
+            inner: TokioIo::new(upstream),
+            last: &last,
+            down,
+        };
+        let copied = copy_bidirectional(&mut client, &mut upstream);
+        let Some(limit) = self.idle else {
+            return copied.await.map(drop);
+        };
+        let stalled = async {
+            // Every byte passes the upstream side, one way or the other, and moves `last` on.
+            while last.get().elapsed() < limit {
+                sleep_until(last.get() + limit).await;
+            }
+        };
+        tokio::select! {
+            result = copied => result.map(drop),
+            () = stalled => Err(io::ErrorKind::TimedOut.into()),
         }
-    };
-    tokio::select! {
-        result = copied => result.map(drop),
-        () = stalled => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
-/// A stream that notes when bytes last passed it.
-struct Watched<S> {
+/// The upstream's stream. Notes when bytes last passed it, and how many came.
+struct Watched<'a, S> {
     inner: S,
-    last: Rc<Cell<Instant>>,
+    last: &'a Cell<Instant>,
+    down: &'a Cell<u64>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<'_, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        let read = buffer.filled().len() - before;
+        self.down.set(self.down.get() + read as u64);
         self.last.set(Instant::now());
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<'_, S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

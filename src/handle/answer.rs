@@ -1,6 +1,7 @@
 //! What goes out, and what is written down about it once it has.
 
 use std::{
+    cell::Cell,
     net::IpAddr,
     pin::Pin,
     sync::Arc,
@@ -15,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use crate::{
     authenticate::Caller,
     clock::Timestamp,
-    forward::{Returning, ReturningError},
+    forward::{Returning, ReturningError, Tunnel},
     gateway::Gateway,
     http::request_id::RequestId,
     observe::access::{AccessRecord, millis},
@@ -137,7 +138,7 @@ pub(super) struct Telling {
     pub(super) story: Story,
     /// `None` until there is an answer.
     status: Option<StatusCode>,
-    bytes: u64,
+    bytes: Cell<u64>,
 }
 
 impl Telling {
@@ -146,7 +147,7 @@ impl Telling {
             gateway: Arc::clone(gateway),
             story,
             status: None,
-            bytes: 0,
+            bytes: Cell::new(0),
         }
     }
 
@@ -155,6 +156,15 @@ impl Telling {
         self.status = Some(response.status());
         response.body_mut().telling = Some(Box::new(self));
         response
+    }
+
+    /// Goes on until an upgraded connection has ended.
+    pub(super) async fn through(mut self, tunnel: Tunnel) {
+        self.status = Some(StatusCode::SWITCHING_PROTOCOLS);
+        if let Err(error) = tunnel.run(&self.bytes).await {
+            let request_id = self.story.request_id.as_str();
+            tracing::debug!(request_id, %error, "an upgraded connection ended early");
+        }
     }
 }
 
@@ -170,7 +180,7 @@ impl Drop for Telling {
         if self.gateway.access_log.is_on() {
             self.gateway
                 .access_log
-                .write(&self.story.record(status, self.bytes));
+                .write(&self.story.record(status, self.bytes.get()));
         }
     }
 }
@@ -182,6 +192,14 @@ impl Answer {
         Self {
             body: Content::Own(body),
             telling: None,
+        }
+    }
+
+    /// What goes on after an answer 101.
+    pub(super) fn take_tunnel(&mut self) -> Option<Tunnel> {
+        match &mut self.body {
+            Content::Own(_) => None,
+            Content::Upstream(body) => body.take_tunnel(),
         }
     }
 
@@ -206,8 +224,9 @@ impl Body for Answer {
             Content::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Content::Upstream(body) => Pin::new(body).poll_frame(context),
         };
-        if let (Poll::Ready(Some(Ok(frame))), Some(telling)) = (&frame, &mut self.telling) {
-            telling.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if let (Poll::Ready(Some(Ok(frame))), Some(telling)) = (&frame, &self.telling) {
+            let sent = frame.data_ref().map_or(0, |data| data.len() as u64);
+            telling.bytes.set(telling.bytes.get() + sent);
         }
         frame
     }
