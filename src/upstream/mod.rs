@@ -2,5 +2,7 @@
 
 pub mod connect;
 pub mod pool;
+pub mod sender;
 
-pub use pool::{Pool, Sender};
+pub use pool::Pool;
+pub use sender::Sender;

@@ -6,14 +6,12 @@ use std::{
 };
 
 use ahash::AHashMap;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 
-use super::connect::{ConnectError, connect};
-use crate::{config::UpstreamUrl, http::body::Upload};
-
-/// A connection that can take one request at a time.
-pub type Sender = SendRequest<Upload>;
+use super::{
+    Sender,
+    connect::{ConnectError, connect},
+};
+use crate::config::UpstreamUrl;
 
 /// Idle connections kept per upstream and worker. More than this many at once were a peak, not a habit.
 const MAX_IDLE: usize = 256;
@@ -54,16 +52,7 @@ impl Pool {
     /// None could be opened within `limit`.
     pub async fn connect(&self, upstream: &UpstreamUrl, limit: Duration) -> Result<Sender, ConnectError> {
         let stream = connect(upstream, limit).await?;
-        let (sender, connection) = http1::Builder::new()
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(ConnectError::Handshake)?;
-        tokio::task::spawn_local(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "an upstream connection ended");
-            }
-        });
-        Ok(sender)
+        Sender::handshake(stream).await.map_err(ConnectError::Handshake)
     }
 
     /// Keeps a connection whose answer has been read to its end.
