@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{PlayedUpstream, Upstream, gateway};
+use crate::harness::{PlayedUpstream, Upstream, Url, gateway};
 
 /// Holds that a line says this and nothing else, but for the fields that differ from run to run.
 #[track_caller]
@@ -195,4 +195,54 @@ async fn a_client_that_does_not_wait_leaves_its_line_all_the_same() {
             .iter()
             .all(|line| line["user"] == "alice" && line["route"] == "root")
     );
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_is_written_down_when_it_ends_with_all_that_came_down() {
+    let upstream = PlayedUpstream::start().await;
+    let gateway = gateway().public("/", &upstream).start().await;
+    let mut conversations = Vec::new();
+    for path in ["/ended", "/broken", "/stopped"] {
+        let mut client = gateway.wire().await;
+        client
+            .send(format!(
+                "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: talk\r\n\r\n"
+            ))
+            .await;
+        let mut app = upstream.accept().await;
+        app.head().await;
+        app.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: talk\r\n\r\n")
+            .await;
+        client.head().await;
+        client.send("up").await;
+        app.exactly(2).await;
+        app.send("down").await;
+        client.exactly(4).await;
+        conversations.push((client, app));
+    }
+    // One comes to its end, one breaks off, and one is ended by the gateway's stop.
+    let _last = conversations.pop();
+    let (broken, mut app) = conversations.pop().unwrap();
+    drop(broken);
+    app.ends().await;
+    drop(app);
+    let (mut client, mut app) = conversations.pop().unwrap();
+    client.finish().await;
+    app.ends().await;
+    app.send("farewell").await;
+    app.finish().await;
+    assert_eq!(client.rest().await, b"farewell");
+    let log = gateway.stopped();
+    let mut lines: Vec<_> = log
+        .iter()
+        .map(|line| {
+            assert_eq!(
+                (&line["status"], &line["upstream"]),
+                (&json!(101), &json!(upstream.url()))
+            );
+            (line["path"].as_str().unwrap(), line["bytes"].as_u64().unwrap())
+        })
+        .collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [("/broken", 4), ("/ended", 12), ("/stopped", 4)]);
 }

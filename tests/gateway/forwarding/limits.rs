@@ -188,7 +188,7 @@ async fn a_client_that_stops_amid_its_body_is_told_408_and_given_up() {
 
 #[tokio::test]
 async fn an_upload_that_moves_may_take_longer_than_an_answer_may() {
-    const SHORT: &str = "access = \"public\"\ntimeout = { response = \"300ms\" }";
+    const SHORT: &str = "access = \"public\"\ntimeout = { response = \"1s\" }";
     let upstream = PlayedUpstream::start().await;
     let gateway = gateway().route_with("/", &upstream, SHORT).start().await;
     let mut client = gateway.wire().await;

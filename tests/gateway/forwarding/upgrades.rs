@@ -290,11 +290,7 @@ async fn a_change_of_protocol_that_nobody_asked_for_is_502() {
 async fn a_conversation_that_stalls_for_longer_than_its_route_allows_ends() {
     let upstream = PlayedUpstream::start().await;
     let gateway = gateway()
-        .route_with(
-            "/",
-            &upstream,
-            "access = \"public\"\ntimeout = { idle = \"300ms\" }",
-        )
+        .route_with("/", &upstream, "access = \"public\"\ntimeout = { idle = \"1s\" }")
         .start()
         .await;
     let (mut busy, mut busy_app) = talking(&gateway, &upstream).await;

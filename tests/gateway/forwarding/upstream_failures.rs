@@ -9,7 +9,12 @@ const SHORT: &str = "access = \"public\"\ntimeout = { connect = \"300ms\", respo
 
 /// Holds what a program, a browser and the log are told about a route to `url` that fails.
 async fn assert_refused(url: &str, status: u16, label: &str) {
-    let gateway = gateway().route_with("/", url, SHORT).start().await;
+    let limits = if status == 504 {
+        SHORT
+    } else {
+        "access = \"public\""
+    };
+    let gateway = gateway().route_with("/", url, limits).start().await;
     let mut ids = Vec::new();
     let answer = gateway.get("/x?secret").send().await.unwrap();
     assert_eq!(answer.status(), status, "{url}");
@@ -107,7 +112,7 @@ async fn a_head_without_an_end_is_502_and_a_large_one_passes() {
             let value = "y".repeat(bytes);
             format!("HTTP/1.1 200 OK\r\nx: {value}\r\ncontent-length: 0\r\n\r\n").into_bytes()
         });
-        let gateway = gateway().route_with("/", &upstream, SHORT).start().await;
+        let gateway = gateway().public("/", &upstream).start().await;
         let answer = gateway
             .exchange("GET / HTTP/1.1\r\nhost: x\r\n\r\n")
             .await
@@ -121,26 +126,41 @@ async fn a_head_without_an_end_is_502_and_a_large_one_passes() {
 
 #[tokio::test]
 async fn an_upstream_that_does_not_answer_is_504_and_is_given_up() {
-    for chatter in [
-        None,
-        Some("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"),
-        Some("HTTP/1.1 100 Continue\r\n\r\n"),
+    let upstream = PlayedUpstream::start().await;
+    let gateway = gateway().route_with("/", &upstream, SHORT).start().await;
+    // Interim answers are no answer.
+    for said in [
+        "",
+        "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHT",
     ] {
-        let upstream = PlayedUpstream::start().await;
-        let gateway = gateway().route_with("/", &upstream, SHORT).start().await;
         let mut client = gateway.wire().await;
         client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
         let mut app = upstream.accept().await;
         app.head().await;
-        // Interim answers, however many, are no answer.
-        if let Some(chatter) = chatter {
-            let talking = async { while app.offer(chatter.repeat(100)).await.is_ok() {} };
-            soon("the end of the chatter", talking).await;
-        } else {
-            app.ends().await;
-        }
+        app.send(said).await;
+        app.ends().await;
         let head = client.head().await;
         assert!(head.starts_with("HTTP/1.1 504 "), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_only_ever_begins_to_answer_is_502_and_is_given_up() {
+    let upstream = PlayedUpstream::start().await;
+    let gateway = gateway().public("/", &upstream).start().await;
+    for chatter in [
+        "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+    ] {
+        let mut client = gateway.wire().await;
+        client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let mut app = upstream.accept().await;
+        app.head().await;
+        let talking = async { while app.offer(chatter.repeat(100)).await.is_ok() {} };
+        soon("the end of the chatter", talking).await;
+        let head = client.head().await;
+        assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
     }
 }
 

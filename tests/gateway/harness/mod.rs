@@ -14,7 +14,7 @@ mod upstream;
 mod wire;
 
 pub use browser::{Browser, as_navigation, hidden_field};
-pub use gateway::{Gateway, GatewayBuilder, PASSWORD, gateway, user_entry};
+pub use gateway::{Gateway, GatewayBuilder, PASSWORD, Url, gateway, user_entry};
 pub use guide::{Guide, shell};
 pub use http2::{Http2, Outcome};
 pub use played::PlayedUpstream;

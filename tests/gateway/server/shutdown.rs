@@ -174,7 +174,7 @@ async fn a_request_that_is_half_here_is_waited_for() {
 #[tokio::test]
 async fn nothing_outlasts_the_grace() {
     let upstream = PlayedUpstream::start().await;
-    let (gateway, mut client, mut app) = busy(&upstream, "300ms").await;
+    let (gateway, mut client, mut app) = busy(&upstream, "2s").await;
     let mut talking = gateway.wire().await;
     talking
         .send("GET /ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: talk\r\n\r\n")

@@ -7,13 +7,13 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Gateway, GatewayBuilder, PlayedUpstream, Upstream, Wire, gateway, soon, tls_connect};
 
-const LIMITS: &str = "[server.limits]\nheader_timeout = \"300ms\"\nidle_timeout = \"300ms\"";
+const LIMITS: &str = "[server.limits]\nheader_timeout = \"1s\"\nidle_timeout = \"1s\"";
 
 /// A header timeout that ends and an idle timeout that does not, or the other way round.
 fn only(header: bool) -> &'static str {
     match header {
-        true => "[server.limits]\nheader_timeout = \"300ms\"\nidle_timeout = \"1h\"",
-        false => "[server.limits]\nheader_timeout = \"1h\"\nidle_timeout = \"300ms\"",
+        true => "[server.limits]\nheader_timeout = \"1s\"\nidle_timeout = \"1h\"",
+        false => "[server.limits]\nheader_timeout = \"1h\"\nidle_timeout = \"1s\"",
     }
 }
 
