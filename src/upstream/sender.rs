@@ -1,11 +1,12 @@
-//! A connection to an upstream that can take one request at a time, and is cut off where an answer never begins.
+//! A connection to an upstream that can take one request at a time. It is cut off where an answer never begins, and heard
+//! out where the upstream no longer listens.
 
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
 };
@@ -36,15 +37,18 @@ pub struct Sender {
     requests: SendRequest<Upload>,
     /// How many bytes may still come; `usize::MAX` where nobody counts.
     allowance: Arc<AtomicUsize>,
+    deaf: Arc<AtomicBool>,
 }
 
 impl Sender {
     /// Speaks HTTP/1.1 on a stream. A task of its own drives the connection until it ends.
     pub(super) async fn handshake(stream: TcpStream) -> hyper::Result<Self> {
         let allowance = Arc::new(AtomicUsize::new(MAX_HEAD_BYTES));
-        let stream = Counted {
+        let deaf = Arc::new(AtomicBool::new(false));
+        let stream = Watched {
             inner: stream,
             allowance: Arc::clone(&allowance),
+            deaf: Arc::clone(&deaf),
         };
         let (requests, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
         tokio::task::spawn_local(async move {
@@ -52,15 +56,19 @@ impl Sender {
                 tracing::debug!(%error, "an upstream connection ended");
             }
         });
-        Ok(Self { requests, allowance })
+        Ok(Self {
+            requests,
+            allowance,
+            deaf,
+        })
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.requests.is_closed()
+        self.requests.is_closed() || self.deaf.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        self.requests.is_ready()
+        self.requests.is_ready() && !self.deaf.load(Ordering::Relaxed)
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -78,14 +86,30 @@ impl Sender {
     }
 }
 
-/// A stream of which no more is read than is allowed.
+/// A stream of which no more is read than is allowed, and which is read to its end.
 #[derive(Debug)]
-struct Counted {
+struct Watched {
     inner: TcpStream,
     allowance: Arc<AtomicUsize>,
+    /// The upstream takes nothing more. It may have said why before it closed ("413", mostly), so that is no error yet:
+    /// what is written goes nowhere, and reading finds the answer or the end.
+    deaf: Arc<AtomicBool>,
 }
 
-impl AsyncRead for Counted {
+impl Watched {
+    fn written(&self, result: io::Result<usize>, offered: usize) -> io::Result<usize> {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        match result {
+            Err(error) if matches!(error.kind(), BrokenPipe | ConnectionReset) => {
+                self.deaf.store(true, Ordering::Relaxed);
+                Ok(offered)
+            }
+            result => result,
+        }
+    }
+}
+
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -105,13 +129,14 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl AsyncWrite for Watched {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+        let result = ready!(Pin::new(&mut self.inner).poll_write(context, bytes));
+        Poll::Ready(self.written(result, bytes.len()))
     }
 
     fn poll_write_vectored(
@@ -119,7 +144,8 @@ impl AsyncWrite for Counted {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+        let result = ready!(Pin::new(&mut self.inner).poll_write_vectored(context, slices));
+        Poll::Ready(self.written(result, slices.iter().map(|slice| slice.len()).sum()))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -226,7 +226,7 @@ async fn a_connection_whose_request_is_not_whole_yet_takes_no_other() {
 
 #[tokio::test]
 async fn an_early_answer_of_an_upstream_that_then_closes_arrives() {
-    for round in 0..10 {
+    for round in 0..50 {
         let (upstream, _gateway, mut client) = played().await;
         client
             .send("POST /big HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000\r\n\r\n")
