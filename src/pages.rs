@@ -173,7 +173,7 @@ pub struct RefusalPage<'a> {
     pub request_id: &'a str,
     /// Who is signed in; the page says so and offers to sign out.
     pub username: Option<&'a str>,
-    /// A button: its label and where it leads, a path on this host. A 403 has one anyhow.
+    /// A button: its label and where it leads, a path on this host.
     pub action: Option<(&'a str, &'a str)>,
 }
 
@@ -197,11 +197,7 @@ impl<'a> RefusalPage<'a> {
     }
 
     fn offered(&self) -> Option<(&'a str, &'a str)> {
-        match (self.action, self.status, self.username) {
-            (Some((label, href)), _, _) => Some((label, local_path(href))),
-            (None, StatusCode::FORBIDDEN, Some(_)) => Some(("Sign in as somebody else", "/.auth/login")),
-            (None, _, _) => None,
-        }
+        self.action.map(|(label, href)| (label, local_path(href)))
     }
 }
 

@@ -60,7 +60,7 @@ pub fn refuse(refusal: &Refusal, asked: &Asked<'_>) -> Response<String> {
     } else if let Refusal::NotSignedIn { .. } = refusal {
         see_other(&login_url)
     } else {
-        page(refusal, status, asked)
+        page(refusal, status, asked, &login_url)
     };
     let headers = response.headers_mut();
     pages::security_headers(headers);
@@ -167,13 +167,18 @@ fn problem(refusal: &Refusal, status: StatusCode, asked: &Asked<'_>, login_url: 
     response
 }
 
-fn page(refusal: &Refusal, status: StatusCode, asked: &Asked<'_>) -> Response<String> {
-    let username = match refusal {
-        Refusal::NotAllowed { username, .. } => Some(username.as_str()),
-        _ => None,
+fn page(refusal: &Refusal, status: StatusCode, asked: &Asked<'_>, login_url: &str) -> Response<String> {
+    // Somebody else may be let in, and then wants the page that was asked for.
+    let (username, action) = match refusal {
+        Refusal::NotAllowed { username, .. } => (
+            Some(username.as_str()),
+            Some(("Sign in as somebody else", login_url)),
+        ),
+        _ => (None, None),
     };
     RefusalPage {
         username,
+        action,
         ..RefusalPage::new(status, asked.request_id.as_str())
     }
     .into_response()

@@ -302,13 +302,14 @@ fn the_form_carries_what_was_given() {
 fn a_403_says_who_you_are_and_offers_another_way_in() {
     let page = RefusalPage {
         username: Some("alice"),
+        action: Some(("Sign in as somebody else", "/.auth/login?return_to=/x")),
         ..RefusalPage::new(StatusCode::FORBIDDEN, "r-1")
     };
     let html = page.into_response().into_body();
     for part in [
         r#"<b class="name">alice</b>"#,
         r#"href="/.auth/logout""#,
-        r#"href="/.auth/login">Sign in as somebody else"#,
+        r#"href="/.auth/login?return_to=/x">Sign in as somebody else"#,
         "r-1",
     ] {
         assert!(html.contains(part), "{part} missing in\n{html}");
