@@ -13,6 +13,7 @@ mod harness;
 
 mod apps;
 mod attacks;
+mod chromium;
 mod command_line;
 mod documents;
 mod forwarding;

@@ -1,7 +1,10 @@
 //! What the tests are written with: a gateway, upstreams that remember, and clients that say exactly what they
 //! are told to. Everything listens on a free port and stops when it goes out of scope.
 
+mod axe;
 mod browser;
+mod chromium;
+mod demo;
 mod gateway;
 mod guide;
 mod http2;
@@ -13,7 +16,10 @@ mod tls;
 mod upstream;
 mod wire;
 
+pub use axe::axe;
 pub use browser::{Browser, as_navigation, hidden_field};
+pub use chromium::{Chromium, Screen};
+pub use demo::Demo;
 pub use gateway::{Gateway, GatewayBuilder, PASSWORD, Url, gateway, user_entry};
 pub use guide::{Guide, shell};
 pub use http2::{Http2, Outcome};

@@ -1,0 +1,7 @@
+//! What a person sees, in a real browser.
+
+mod accessibility;
+mod demo;
+mod policy;
+mod reflow;
+mod sign_in;
