@@ -7,6 +7,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a bench that meets what it did not expect is to fail, and prints its figures"
 )]
@@ -42,7 +43,7 @@ async fn measure(body: u64, sign_ins: usize) {
     let demo = Demo::start();
     report("idle", demo.resident(), "below 30");
 
-    let client = demo.client();
+    let client = new_client();
     let url = |path: &str| format!("{}{path}", demo.base);
     let answer = client
         .post(url("/.auth/login"))
@@ -72,7 +73,7 @@ async fn measure(body: u64, sign_ins: usize) {
     demo.forget_peak();
     let attempts = (0..sign_ins).map(|number| {
         let guess = serde_json::json!({ "username": "alice", "password": format!("wrong {number}") });
-        demo.client().post(url("/.auth/login")).json(&guess).send()
+        new_client().post(url("/.auth/login")).json(&guess).send()
     });
     let answers = futures_util::future::join_all(attempts).await;
     let statuses: Vec<_> = answers
@@ -166,15 +167,6 @@ impl Demo {
         }
     }
 
-    /// A client with a connection of its own.
-    fn client(&self) -> Client {
-        Client::builder()
-            .cookie_store(true)
-            .tls_danger_accept_invalid_certs(true)
-            .build()
-            .unwrap()
-    }
-
     /// The resident set size now, in bytes. The peak starts anew from it.
     fn resident(&self) -> u64 {
         self.forget_peak();
@@ -203,6 +195,15 @@ impl Drop for Demo {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A client with a connection of its own.
+fn new_client() -> Client {
+    Client::builder()
+        .cookie_store(true)
+        .tls_danger_accept_invalid_certs(true)
+        .build()
+        .unwrap()
 }
 
 fn free_port() -> u16 {

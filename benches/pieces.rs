@@ -224,6 +224,7 @@ fn alice() -> Identity {
         name: Some("Alice Liddell".to_owned()),
         email: Some("alice@example.com".to_owned()),
         roles: vec!["staff".to_owned(), "dev".to_owned()],
+        stamp: None,
     }
 }
 

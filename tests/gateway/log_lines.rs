@@ -195,7 +195,7 @@ async fn what_a_client_sends_never_makes_or_breaks_a_line() {
     }
 
     // Even at its most talkative, the log has no secret in it.
-    let all = log + &serde_json::to_string(&access).unwrap();
+    let all = format!("{log}{}", serde_json::to_string(&access).unwrap());
     let session_id = cookie.split_once('=').unwrap().1;
     for secret in [PASSWORD, session_id, token, "$argon2id$"] {
         assert!(!all.contains(secret), "{secret} is in the log");

@@ -104,11 +104,6 @@ impl Running {
         self.said.text.lock().unwrap().0.clone()
     }
 
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal(rustix::process::Signal::TERM);
@@ -123,21 +118,6 @@ impl Running {
         let id = rustix::process::Pid::from_child(&self.child);
         // It may have ended already, which is all that is wanted.
         let _ = rustix::process::kill_process(id, signal);
-    }
-
-    /// Waits for its end, which something else has brought about.
-    #[track_caller]
-    pub fn ended(mut self) -> ExitStatus {
-        let guard = self.said.text.lock().unwrap();
-        let waiting = |(_, ended): &mut (String, usize)| *ended < 2;
-        let (guard, _) = self
-            .said
-            .changed
-            .wait_timeout_while(guard, PATIENCE, waiting)
-            .unwrap();
-        assert_eq!(guard.1, 2, "it does not end; it wrote:\n{}", guard.0);
-        drop(guard);
-        self.child.wait().unwrap()
     }
 
     /// Waits for the end that it comes to by itself.
@@ -161,8 +141,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.terminate();
-        let _ = self.child.wait();
+        // Once it has ended its id may be another program's.
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            self.terminate();
+            let _ = self.child.wait();
+        }
     }
 }
 

@@ -99,11 +99,6 @@ impl RawClient {
         Some(self.buffer.drain(..count).collect())
     }
 
-    /// The connection itself, with what was read ahead.
-    pub fn into_parts(self) -> (TcpStream, Vec<u8>) {
-        (self.stream, self.buffer)
-    }
-
     async fn read_response(&mut self, has_body: bool) -> Option<RawResponse> {
         let head = self.until(b"\r\n\r\n").await?;
         let head = String::from_utf8(head).unwrap();
