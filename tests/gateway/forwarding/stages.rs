@@ -38,7 +38,7 @@ async fn the_stages_of_the_pipeline_come_in_this_order() {
     let bad_token = "authorization: Bearer x\r\n".to_owned();
 
     // Each row fails in the stage that it names and in all below it; the words are those of the stage that spoke.
-    let rows: [(&str, &str, &str, String, u16, &str); 12] = [
+    let rows: [(&str, &str, &str, String, u16, &str); 13] = [
         // Framing before the target.
         (
             "framing",
@@ -48,24 +48,14 @@ async fn the_stages_of_the_pipeline_come_in_this_order() {
             400,
             "",
         ),
-        // The target before the number of credentials, the method and our own addresses.
+        // What is never forwarded before anything that follows from the target.
         (
-            "target",
+            "method",
             "TRACE",
             "/.auth/../app",
             TWO_AUTHORIZATIONS.to_owned(),
-            400,
-            BAD_TARGET,
-        ),
-        ("target", "GET", "/.auth/./me", String::new(), 400, BAD_TARGET),
-        // Then what is never forwarded, before our own addresses.
-        (
-            "authorizations",
-            "TRACE",
-            "/.auth/me",
-            TWO_AUTHORIZATIONS.to_owned(),
-            400,
-            "more than one Authorization",
+            405,
+            "never forwarded",
         ),
         (
             "method",
@@ -74,6 +64,24 @@ async fn the_stages_of_the_pipeline_come_in_this_order() {
             String::new(),
             405,
             "never forwarded",
+        ),
+        // The target before the number of credentials and our own addresses.
+        (
+            "target",
+            "GET",
+            "/.auth/../app",
+            TWO_AUTHORIZATIONS.to_owned(),
+            400,
+            BAD_TARGET,
+        ),
+        ("target", "GET", "/.auth/./me", String::new(), 400, BAD_TARGET),
+        (
+            "authorizations",
+            "GET",
+            "/.auth/me",
+            TWO_AUTHORIZATIONS.to_owned(),
+            400,
+            "more than one Authorization",
         ),
         // Our own addresses before the routes: "/app" and no route at all answer as they do, these as we do.
         (
