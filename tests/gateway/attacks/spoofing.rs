@@ -322,7 +322,10 @@ async fn our_own_pages_repeat_nothing_of_what_a_proxy_would_say() {
         request.extend_from_slice(body.as_bytes());
         let answer = gateway.exchange(request).await.unwrap();
         let all = format!("{}{}", answer.head, answer.text());
-        assert!(!all.contains("evil") && !all.contains("6661666166616661"), "{line}: {all}");
+        assert!(
+            !all.contains("evil") && !all.contains("6661666166616661"),
+            "{line}: {all}"
+        );
         for cookie in answer.header("set-cookie") {
             // No TLS here, whatever the client says: a Secure cookie would be lost.
             assert!(
