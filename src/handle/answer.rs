@@ -195,6 +195,11 @@ impl Answer {
         }
     }
 
+    /// Whether all of it is here already, and nobody but the client is waited for.
+    pub fn is_own(&self) -> bool {
+        matches!(self.body, Content::Own(_))
+    }
+
     /// What goes on after an answer 101.
     pub(super) fn take_tunnel(&mut self) -> Option<Tunnel> {
         match &mut self.body {

@@ -204,7 +204,7 @@ impl Activity {
     }
 }
 
-/// Counts a request from its head to the end of its answer's body.
+/// Counts a request from its head to the end of its answer: of an upstream's body, or of what we have to say ourselves.
 pub(super) struct RequestGuard(Arc<Activity>);
 
 impl RequestGuard {

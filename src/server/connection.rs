@@ -43,6 +43,10 @@ const MAX_LOCAL_RESETS: usize = 128;
 /// Streams that the peer reset before we looked at them (CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 64;
 
+/// The most that is buffered of each stream's answer. One connection has many, and a client that opens its windows and
+/// then reads nothing fills all of them.
+const STREAM_BUFFER: usize = 64 * 1024;
+
 /// The most that is buffered of a connection's bytes at once; grown only as far as a body's speed asks for it.
 const BUFFER: usize = 400 * 1024;
 
@@ -223,6 +227,7 @@ impl Served {
             .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
             .max_local_error_reset_streams(MAX_LOCAL_RESETS)
             .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+            .max_send_buf_size(STREAM_BUFFER)
             .serve_connection(
                 io,
                 service_fn(move |request| Rc::clone(&for_requests).answer(request)),
@@ -264,6 +269,9 @@ impl Served {
                 .headers_mut()
                 .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        // Our own answers are whole by now. A client that does not take one (HTTP/2 lets it keep its window shut) is
+        // idle: were its request still running, its connection would be held for as long as it likes.
+        let running = (!response.body().is_own()).then_some(running);
         Ok(response.map(|answer| Running {
             answer,
             _guard: running,
@@ -271,10 +279,10 @@ impl Served {
     }
 }
 
-/// An answer's body, and the request that runs until it has gone out.
+/// An answer's body, and the request that runs until it has gone out, where the answer comes from an upstream.
 struct Running {
     answer: Answer,
-    _guard: RequestGuard,
+    _guard: Option<RequestGuard>,
 }
 
 impl Body for Running {

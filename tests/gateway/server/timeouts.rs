@@ -162,6 +162,37 @@ async fn an_idle_http_2_connection_is_told_and_closed_even_if_it_does_not_listen
     }
 }
 
+#[tokio::test]
+async fn who_takes_nothing_of_our_own_answers_keeps_no_place() {
+    // SETTINGS_INITIAL_WINDOW_SIZE of 0 (RFC 9113, section 6.9.2): not a byte of any body may be sent.
+    const SHUT: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    let upstream = Upstream::start();
+    let gateway = gateway()
+        .route("/", &upstream)
+        .server(&format!("{}\nmax_connections = 1", only(false)))
+        .start()
+        .await;
+    // The login page, the key set, and a refusal.
+    for path in ["/.auth/login", "/.auth/jwks.json", "/app"] {
+        // GET of host "x", without indexing but for the method and the scheme.
+        let mut head = vec![0x82, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
+        head.extend_from_slice(path.as_bytes());
+        head.extend_from_slice(&[0x01, 1, b'x']);
+        let mut request = vec![0, 0, u8::try_from(head.len()).unwrap(), 1, 5, 0, 0, 0, 1];
+        request.extend_from_slice(&head);
+        let mut client = gateway.wire().await;
+        client.send([SHUT, &request].concat()).await;
+        let said = frame_types(&client.rest().await);
+        assert!(said.contains(&HEADERS) && said.contains(&GOAWAY), "{path}: {said:?}");
+        assert!(!said.contains(&DATA), "{path}: {said:?}");
+        // Its place is free for somebody else.
+        assert_eq!(gateway.get("/.auth/health").send().await.unwrap().status(), 200);
+    }
+    upstream.saw_nothing();
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
 const GOAWAY: u8 = 7;
 
 /// The types of the frames (RFC 9113, section 4.1).
