@@ -209,8 +209,15 @@ pub fn see_other(location: &str) -> Response<String> {
     response
 }
 
-/// The login page's address, with the way back.
+/// The longest way back that is kept, in bytes.
+pub const MAX_RETURN_TO: usize = 4096;
+
+/// The login page's address, with the way back. One that is too long to be kept is left out: encoded, it could be three
+/// times as long again, twice in one answer.
 pub fn login_url(return_to: &str) -> String {
+    if return_to.len() > MAX_RETURN_TO {
+        return LOGIN_PATH.to_owned();
+    }
     format!(
         "{LOGIN_PATH}?return_to={}",
         utf8_percent_encode(return_to, RETURN_TO)

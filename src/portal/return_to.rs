@@ -1,9 +1,6 @@
 //! Where a browser goes after signing in: a path of this host, or `/`.
 
-use crate::{http::target::NormalPath, portal::OwnAddress};
-
-/// The longest way back that is kept, in bytes.
-const MAX_BYTES: usize = 4096;
+use crate::{http::target::NormalPath, portal::OwnAddress, respond::MAX_RETURN_TO};
 
 /// The address to return to, if it is one of this host's that has a single reading; `/` otherwise.
 ///
@@ -19,7 +16,7 @@ fn is_local(wanted: &str) -> bool {
     let printable = wanted
         .bytes()
         .all(|byte| matches!(byte, 0x21..=0x7e) && byte != b'\\');
-    wanted.len() <= MAX_BYTES
+    wanted.len() <= MAX_RETURN_TO
         && printable
         && !wanted.starts_with("//")
         && NormalPath::parse(path).is_ok_and(|path| OwnAddress::of(path).is_none())

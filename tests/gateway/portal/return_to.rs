@@ -240,5 +240,15 @@ async fn the_way_to_the_login_page_carries_whatever_was_asked_for_without_being_
             assert!(answer.header("set-cookie").is_empty(), "{target}");
         }
     }
+    // What the login page would not keep is not sent to it: encoded, it would be three times as long.
+    for (length, location) in [
+        (4096, format!("/.auth/login?return_to=/{}", "%21".repeat(4095))),
+        (4097, "/.auth/login".to_owned()),
+    ] {
+        let target = format!("/{}", "!".repeat(length - 1));
+        let request = format!("GET {target} HTTP/1.1\r\nhost: x\r\naccept: text/html\r\n\r\n");
+        let answer = gateway.exchange(request).await.unwrap();
+        assert_eq!(answer.header("location"), [location], "{length}");
+    }
     upstream.saw_nothing();
 }

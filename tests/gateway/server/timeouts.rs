@@ -183,7 +183,10 @@ async fn who_takes_nothing_of_our_own_answers_keeps_no_place() {
         let mut client = gateway.wire().await;
         client.send([SHUT, &request].concat()).await;
         let said = frame_types(&client.rest().await);
-        assert!(said.contains(&HEADERS) && said.contains(&GOAWAY), "{path}: {said:?}");
+        assert!(
+            said.contains(&HEADERS) && said.contains(&GOAWAY),
+            "{path}: {said:?}"
+        );
         assert!(!said.contains(&DATA), "{path}: {said:?}");
         // Its place is free for somebody else.
         assert_eq!(gateway.get("/.auth/health").send().await.unwrap().status(), 200);
