@@ -201,3 +201,32 @@ async fn what_a_client_sends_never_makes_or_breaks_a_line() {
         assert!(!all.contains(secret), "{secret} is in the log");
     }
 }
+
+#[tokio::test]
+async fn no_client_makes_a_library_write_lines_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let config = format!(
+        "[server]\nlisten = [\"127.0.0.1:{port}\"]\n[log]\naccess = \"off\"\n\
+         [[route]]\nupstream = \"http://127.0.0.1:9\"\n"
+    );
+    fs::write(folder.path().join("gateway.toml"), config).unwrap();
+    fs::write(folder.path().join("users.toml"), user_entry("alice", &[], "")).unwrap();
+    let running = Running::start(&mut portcullis(folder.path(), &["serve"]), "listening");
+    let before = running.output();
+
+    // HTTP/2: SETTINGS, a thousand acknowledgements of PINGs that were never sent, and one PING.
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    const FALSE_ACK: &[u8] = b"\0\0\x08\x06\x01\0\0\0\0falseack";
+    const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0realping";
+    let mut client = RawClient::connect(([127, 0, 0, 1], port).into()).await;
+    client
+        .send([PREFACE, &FALSE_ACK.repeat(1000), PING].concat())
+        .await;
+    let mut said = Vec::new();
+    while !said.ends_with(b"realping") {
+        said.extend(client.exactly(1).await.unwrap());
+    }
+    assert_eq!(running.output(), before);
+    assert!(running.stop().success());
+}
