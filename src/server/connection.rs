@@ -21,6 +21,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -50,6 +51,11 @@ const STREAM_BUFFER: usize = 64 * 1024;
 /// The most that is buffered of a connection's bytes at once; grown only as far as a body's speed asks for it.
 const BUFFER: usize = 400 * 1024;
 
+/// After this much silence the system asks whether the client is still there, and then this often, this many times.
+const PROBE_AFTER: Duration = Duration::from_mins(1);
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
+
 /// How long the last words to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -72,7 +78,7 @@ pub(super) async fn serve(
     let limit = worker.gateway.server.limits.header_timeout;
     let activity = Arc::clone(guard.activity());
     // Answers are written whole; waiting for more to send would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = stream.set_nodelay(true).and_then(|()| probe(&stream)) {
         tracing::debug!(%error, "a connection was gone before it began");
         return;
     }
@@ -120,6 +126,15 @@ pub(super) async fn serve(
     if let Err(error) = result {
         tracing::debug!(%client, %error, "a connection ended early");
     }
+}
+
+/// Has the system find out when a client is gone without a word: a WebSocket on which nobody speaks, or an answer that
+/// is waited for, has no limit of ours and would keep its place for ever.
+fn probe(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, PROBE_AFTER)?;
+    sockopt::set_tcp_keepintvl(stream, PROBE_EVERY)?;
+    Ok(sockopt::set_tcp_keepcnt(stream, PROBES)?)
 }
 
 /// Whether a cleartext client speaks HTTP/2 by prior knowledge (RFC 9113, section 3.3). Looks without taking.

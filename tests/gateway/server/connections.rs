@@ -76,6 +76,26 @@ async fn an_upgraded_connection_keeps_its_place() {
 }
 
 #[tokio::test]
+async fn a_client_that_says_nothing_is_asked_whether_it_is_still_there() {
+    let upstream = Upstream::start();
+    let gateway = gateway().public("/", &upstream).start().await;
+    let mut client = gateway.raw().await;
+    client.send(GET).await;
+    client.response().await.unwrap();
+    // The kernel's table: local address, remote one, state (1: open), queues, and which timer runs (2: keep-alive).
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let port = format!("0100007F:{:04X}", gateway.address.port());
+    let timers: Vec<_> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|fields| fields[1] == port && fields[3] == "01")
+        .map(|fields| fields[5].to_owned())
+        .collect();
+    assert!(!timers.is_empty(), "{table}");
+    assert!(timers.iter().all(|timer| timer.starts_with("02:")), "{timers:?}");
+}
+
+#[tokio::test]
 async fn requests_sent_in_one_go_are_answered_in_order() {
     let upstream = Upstream::answering(|request| {
         let path = request.line().split(' ').nth(1).unwrap().to_owned();
