@@ -103,4 +103,16 @@ impl Authenticator {
             },
         }
     }
+
+    /// Whether what goes on after a request may still rest on its credential: nobody has signed out since, and nothing
+    /// about the person has changed. Reaching a limit of time is neither: who is talking is not idle.
+    pub async fn still_stands(&self, caller: &Caller, now: Timestamp) -> bool {
+        let not_ended = match &caller.proof {
+            Proof::Session { key, session } => {
+                now >= session.expires_at() || self.sessions.find(key, now).await.is_some()
+            }
+            Proof::Bearer => true,
+        };
+        not_ended && self.users.vouches_for(&caller.identity)
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    future::pending,
     net::IpAddr,
     pin::Pin,
     sync::Arc,
@@ -12,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::sleep;
 
 use crate::{
     authenticate::Caller,
@@ -27,6 +29,10 @@ use crate::{
 /// The status in the log of a request whose client was gone before there was an answer: nginx's number for it, which
 /// never travels.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// How often an upgraded connection looks whether whoever opened it is still let in. A disabled user is out within this
+/// time and the one that the user file's reader takes.
+const LOOK_AT_CALLER: Duration = Duration::from_secs(1);
 
 /// The log's word for it.
 const CLIENT_GONE: &str = "client_gone";
@@ -158,12 +164,30 @@ impl Telling {
         response
     }
 
-    /// Goes on until an upgraded connection has ended.
+    /// Goes on until an upgraded connection has ended, or whoever began it has signed out or is let in no more.
     pub(super) async fn through(mut self, tunnel: Tunnel) {
         self.status = Some(StatusCode::SWITCHING_PROTOCOLS);
-        if let Err(error) = tunnel.run(&self.bytes).await {
-            let request_id = self.story.request_id.as_str();
-            tracing::debug!(request_id, %error, "an upgraded connection ended early");
+        let request_id = self.story.request_id.as_str();
+        tokio::select! {
+            result = tunnel.run(&self.bytes) => {
+                if let Err(error) = result {
+                    tracing::debug!(request_id, %error, "an upgraded connection ended early");
+                }
+            }
+            () = self.caller_is_out() => {
+                tracing::debug!(request_id, "an upgraded connection ended with what it was opened with");
+            }
+        }
+    }
+
+    /// Resolves when whoever sent the request has signed out or is let in no more. Never where nobody was asked for.
+    async fn caller_is_out(&self) {
+        let Some(caller) = &self.story.caller else {
+            return pending().await;
+        };
+        let authenticator = &self.gateway.authenticator;
+        while authenticator.still_stands(caller, self.gateway.clock.now()).await {
+            sleep(LOOK_AT_CALLER).await;
         }
     }
 }

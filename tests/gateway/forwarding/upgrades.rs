@@ -318,3 +318,53 @@ async fn a_conversation_that_stalls_for_longer_than_its_route_allows_ends() {
     busy_app.send("still here").await;
     busy.until("still here").await;
 }
+
+#[tokio::test]
+async fn a_conversation_ends_when_whoever_began_it_is_out() {
+    let upstream = PlayedUpstream::start().await;
+    let gateway = gateway()
+        .route("/", &upstream)
+        .user("alice")
+        .user("bob")
+        .start()
+        .await;
+    for (way, by_token) in [("sign-out", false), ("disabled", false), ("disabled", true)] {
+        let mut conversations = Vec::new();
+        let mut alices_cookie = String::new();
+        for user in ["bob", "alice"] {
+            let credential = match by_token {
+                true => format!("authorization: Bearer {}", gateway.token(user).await),
+                false => {
+                    alices_cookie = gateway.sign_in(user).await;
+                    format!("cookie: {alices_cookie}")
+                }
+            };
+            let ask = ASK.replacen("\r\n", &format!("\r\n{credential}\r\n"), 1);
+            let mut client = gateway.wire().await;
+            client.send(ask).await;
+            let mut app = upstream.accept().await;
+            app.head().await;
+            app.send(AGREED).await;
+            assert!(client.head().await.starts_with("HTTP/1.1 101 "));
+            client.send("hello").await;
+            app.until("hello").await;
+            conversations.push((client, app));
+        }
+        let (mut alices, mut alices_app) = conversations.pop().unwrap();
+        match way {
+            "sign-out" => {
+                let request = gateway.post("/.auth/logout").header("cookie", &alices_cookie);
+                assert_eq!(request.send().await.unwrap().status(), 204);
+            }
+            _ => gateway.change_users(|users| {
+                users.replacen("name = \"alice\"", "disabled = true\nname = \"alice\"", 1)
+            }),
+        }
+        alices.ends().await;
+        alices_app.ends().await;
+        let (mut bobs, mut bobs_app) = conversations.pop().unwrap();
+        bobs.send("still here").await;
+        bobs_app.until("still here").await;
+        gateway.change_users(|users| users.replace("disabled = true\n", ""));
+    }
+}
