@@ -242,9 +242,17 @@ pub struct UserDirectory {
     path: PathBuf,
     hash_memory: u64,
     current: ArcSwap<UserFile>,
-    version: Mutex<Option<FileVersion>>,
+    known: Mutex<Known>,
     /// Chooses whose hash a name is lent; its key is this process's own.
     lending: RandomState,
+}
+
+/// What was read last.
+#[derive(Debug)]
+struct Known {
+    version: Option<FileVersion>,
+    /// What is wrong with it. Kept, so that nobody who tries to sign in has a broken file read again.
+    broken: Option<Arc<UserFileError>>,
 }
 
 /// What changes when a file does.
@@ -269,7 +277,7 @@ pub enum DirectoryError {
     },
     /// The file has mistakes in it.
     #[error("{0}")]
-    Broken(#[from] UserFileError),
+    Broken(Arc<UserFileError>),
 }
 
 impl UserDirectory {
@@ -284,7 +292,10 @@ impl UserDirectory {
             path: path.to_owned(),
             hash_memory,
             current: ArcSwap::from_pointee(file),
-            version: Mutex::new(version),
+            known: Mutex::new(Known {
+                version,
+                broken: None,
+            }),
             lending: RandomState::new(),
         })
     }
@@ -333,17 +344,24 @@ impl UserDirectory {
             path: self.path.clone(),
             source,
         };
-        let mut known = self.version.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let version = FileVersion::of(&self.path).map_err(unreadable)?;
-        if *known == Some(version) {
-            return Ok(());
+        if known.version != Some(version) {
+            // A file that cannot be read may be readable in a moment and be the same.
+            let text = fs::read_to_string(&self.path).map_err(unreadable)?;
+            known.broken = match UserFile::parse(text, &self.path, self.hash_memory) {
+                Ok(file) => {
+                    self.current.store(Arc::new(file));
+                    None
+                }
+                Err(error) => Some(Arc::new(error)),
+            };
+            known.version = Some(version);
         }
-        // Forgotten first: a file that is broken is read again at the next sign-in.
-        *known = None;
-        self.current
-            .store(Arc::new(UserFile::load(&self.path, self.hash_memory)?));
-        *known = Some(version);
-        Ok(())
+        match &known.broken {
+            None => Ok(()),
+            Some(error) => Err(DirectoryError::Broken(Arc::clone(error))),
+        }
     }
 }
 
