@@ -3,7 +3,6 @@
 use std::{fmt, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -132,12 +131,9 @@ impl Identity {
     }
 }
 
-/// Text about a person as a header value: UTF-8 bytes as they are, or nothing when empty or unfit for a header.
-pub fn header_value(text: &str) -> Option<HeaderValue> {
-    if text.is_empty() || text.chars().any(char::is_control) {
-        return None;
-    }
-    HeaderValue::from_bytes(text.as_bytes()).ok()
+/// Whether text about a person can be a header's value, as its UTF-8 bytes: something, and nothing that ends a line.
+pub fn is_header_value(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(char::is_control)
 }
 
 /// What proved who a request comes from.

@@ -28,9 +28,10 @@
 //! forward
 //! authorize
 //! authenticate
-//! route  upstream
+//! route
 //! respond
 //! pages  refusal
+//! upstream
 //! http  session  token  users
 //! identity  observe
 //! config
@@ -64,12 +65,13 @@ pub mod authorize;
 pub mod authenticate;
 
 pub mod route;
-pub mod upstream;
 
 pub mod respond;
 
 pub mod pages;
 pub mod refusal;
+
+pub mod upstream;
 
 pub mod http;
 pub mod session;

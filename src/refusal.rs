@@ -4,7 +4,7 @@ use std::io;
 
 use http::Method;
 
-use crate::{http::target::TargetError, identity::Credential, token::TokenError};
+use crate::{http::target::TargetError, identity::Credential, token::TokenError, upstream::http1::Broken};
 
 /// Every way in which a request ends without an upstream's answer.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ pub enum Refusal {
     UpstreamUnreachable(#[source] io::Error),
     /// The upstream closed the connection or did not speak HTTP.
     #[error("the upstream's answer is not usable")]
-    UpstreamFailed(#[source] hyper::Error),
+    UpstreamFailed(#[source] Broken),
     /// The upstream changed the protocol without having been asked to (RFC 9110, section 15.2.2).
     #[error("the upstream changed the protocol unasked")]
     UnaskedUpgrade,

@@ -1,28 +1,25 @@
 //! Sending a request and waiting for the head of its answer.
 
-use std::{pin::pin, rc::Rc, time::Duration};
-
-use http::{Request, Response};
-use http_body::Body;
-use hyper::{body::Incoming, client::conn::TrySendError};
-use tokio::time::timeout;
-
-use crate::{
-    http::body::{Upload, UploadProgress, UploadState},
-    refusal::{Refusal, UpstreamStage},
-    route::Route,
-    upstream::{Pool, Sender, connect::ConnectError},
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::{Poll, ready},
+    time::Duration,
 };
 
-/// What became of one attempt.
-enum Attempt {
-    Answered(Response<Incoming>),
-    /// The connection had closed before anything was written: the request is whole and may go elsewhere.
-    NotSent(Request<Upload>),
-    /// The connection broke while the request was on it.
-    Broken(hyper::Error),
-    TimedOut,
-}
+use crate::{
+    http::body::UploadError,
+    refusal::{Refusal, UpstreamStage},
+    route::Route,
+    upstream::{
+        Pool,
+        connect::ConnectError,
+        http1::{Broken, Exchange, Framing, Head, Outgoing},
+    },
+};
+
+/// How long a body waits for the 100 that it asked for, as RFC 9110, section 10.1.1 lets it: old apps send none.
+const PATIENCE_FOR_CONTINUE: Duration = Duration::from_secs(1);
 
 /// Sends a request over a kept connection, or over a new one where none is free.
 ///
@@ -35,98 +32,85 @@ enum Attempt {
 pub(super) async fn exchange(
     pool: &Rc<Pool>,
     route: &Route,
-    mut request: Request<Upload>,
-) -> Result<(Response<Incoming>, Sender), Refusal> {
-    let progress = request.body().progress();
-    let limit = route.timeout.response;
-    while let Some(mut connection) = pool.take(&route.upstream) {
-        let spare = repeatable(&request);
-        match attempt(&mut connection, request, limit, &progress).await {
-            Attempt::Answered(response) => return Ok((response, connection)),
-            Attempt::NotSent(whole) => request = whole,
-            Attempt::Broken(error) => {
-                request = spare.ok_or_else(|| broken(error, &progress))?;
-                break;
-            }
-            Attempt::TimedOut => return Err(stalled(&progress)),
-        }
+    request: Outgoing,
+) -> Result<(Box<Exchange>, Head), Refusal> {
+    let has_no_body = matches!(request.framing, Framing::None | Framing::Length(0));
+    let may_be_repeated = request.method.is_idempotent() && has_no_body;
+    let Some(connection) = pool.take(&route.upstream, !may_be_repeated) else {
+        let connection = connect(pool, route).await?;
+        let exchange = Box::new(Exchange::begin(connection, request));
+        let answered = attempt(pool, route, exchange).await;
+        return answered.map_err(|(_, refusal)| refusal);
+    };
+    let exchange = Box::new(Exchange::begin(connection, request));
+    let (mut failed, refusal) = match attempt(pool, route, exchange).await {
+        Ok(answered) => return Ok(answered),
+        Err(failed) => failed,
+    };
+    if !matches!(refusal, Refusal::UpstreamFailed(_)) || !failed.can_be_repeated() {
+        return Err(refusal);
     }
-    let mut connection = pool
-        .connect(&route.upstream, route.timeout.connect)
+    let connection = connect(pool, route).await?;
+    attempt(pool, route, Box::new(failed.repeat(connection)))
         .await
-        .map_err(unreachable)?;
-    match attempt(&mut connection, request, limit, &progress).await {
-        Attempt::Answered(response) => Ok((response, connection)),
-        Attempt::Broken(error) => Err(broken(error, &progress)),
-        Attempt::NotSent(_) => Err(Refusal::UpstreamUnreachable(
-            std::io::ErrorKind::ConnectionReset.into(),
-        )),
-        Attempt::TimedOut => Err(stalled(&progress)),
-    }
+        .map_err(|(_, refusal)| refusal)
 }
 
-/// A copy of a request that may be sent twice.
-fn repeatable(request: &Request<Upload>) -> Option<Request<Upload>> {
-    if !request.method().is_idempotent() || !request.body().is_end_stream() {
-        return None;
-    }
-    let mut copy = Request::new(Upload::empty_like(request.body()));
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+async fn connect(pool: &Pool, route: &Route) -> Result<crate::upstream::http1::Connection, Refusal> {
+    pool.connect(&route.upstream, route.timeout.connect)
+        .await
+        .map_err(|error| match error {
+            ConnectError::Refused(error) => Refusal::UpstreamUnreachable(error),
+            ConnectError::TimedOut => Refusal::UpstreamTimeout(UpstreamStage::Connect),
+        })
 }
 
+/// Waits for the head of an answer, within the route's limit.
 async fn attempt(
-    connection: &mut Sender,
-    request: Request<Upload>,
-    limit: Duration,
-    progress: &UploadProgress,
-) -> Attempt {
-    let mut answer = pin!(connection.try_send_request(request));
-    loop {
+    pool: &Pool,
+    route: &Route,
+    mut exchange: Box<Exchange>,
+) -> Result<(Box<Exchange>, Head), (Box<Exchange>, Refusal)> {
+    let deadline = pool.deadlines().wait(route.timeout.response);
+    let patience = exchange
+        .awaits_continue()
+        .then(|| pool.deadlines().wait(PATIENCE_FOR_CONTINUE));
+    let mut sent = 0;
+    let answered = poll_fn(|context| {
+        if let Some(patience) = &patience
+            && exchange.awaits_continue()
+            && patience.poll_over(context).is_ready()
+        {
+            exchange.stop_awaiting_continue();
+        }
+        if let Poll::Ready(result) = exchange.poll_head(context) {
+            return Poll::Ready(result.map_err(refusal));
+        }
         // The limit is on an upstream that does nothing, not on a long upload: as long as the upstream takes
         // more of the body, it starts anew.
-        let before = progress.bytes();
-        match timeout(limit, &mut answer).await {
-            Ok(Ok(response)) => return Attempt::Answered(response),
-            Ok(Err(error)) => return failed(error),
-            Err(_) if progress.bytes() > before => {}
-            Err(_) => return Attempt::TimedOut,
+        if exchange.sent() > sent {
+            sent = exchange.sent();
+            deadline.restart();
         }
+        ready!(deadline.poll_over(context));
+        Poll::Ready(Err(if exchange.waits_for_client() {
+            Refusal::BodyTimeout
+        } else {
+            Refusal::UpstreamTimeout(UpstreamStage::Response)
+        }))
+    })
+    .await;
+    match answered {
+        Ok(head) => Ok((exchange, head)),
+        Err(refusal) => Err((exchange, refusal)),
     }
 }
 
-fn failed(mut error: TrySendError<Request<Upload>>) -> Attempt {
-    match error.take_message() {
-        Some(request) => Attempt::NotSent(request),
-        None => Attempt::Broken(error.into_error()),
-    }
-}
-
-/// A connection that broke: because of what the client sent, or because of the upstream.
-fn broken(error: hyper::Error, progress: &UploadProgress) -> Refusal {
-    match progress.state() {
-        UploadState::TooLarge => Refusal::BodyTooLarge,
-        UploadState::ClientFailed => Refusal::BodyBrokeOff,
-        UploadState::Fine => Refusal::UpstreamFailed(error),
-    }
-}
-
-/// Nothing moved for too long: it was the client's turn, or the upstream's.
-fn stalled(progress: &UploadProgress) -> Refusal {
-    if progress.is_waiting() {
-        Refusal::BodyTimeout
-    } else {
-        Refusal::UpstreamTimeout(UpstreamStage::Response)
-    }
-}
-
-fn unreachable(error: ConnectError) -> Refusal {
-    match error {
-        ConnectError::Refused(error) => Refusal::UpstreamUnreachable(error),
-        ConnectError::TimedOut => Refusal::UpstreamTimeout(UpstreamStage::Connect),
-        ConnectError::Handshake(error) => Refusal::UpstreamFailed(error),
+/// An exchange that broke: because of what the client sent, or because of the upstream.
+fn refusal(broken: Broken) -> Refusal {
+    match broken {
+        Broken::Upload(UploadError::TooLarge) => Refusal::BodyTooLarge,
+        Broken::Upload(UploadError::Client(_)) => Refusal::BodyBrokeOff,
+        broken => Refusal::UpstreamFailed(broken),
     }
 }

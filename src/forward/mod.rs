@@ -6,7 +6,7 @@
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
-use http::{Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use crate::{
@@ -17,12 +17,16 @@ use crate::{
         request_id::RequestId,
     },
     refusal::Refusal,
-    upstream::Pool,
+    upstream::{
+        Pool,
+        http1::{Framing, Outgoing},
+    },
 };
 
 mod exchange;
 mod outgoing;
 mod returning;
+mod target;
 mod upgrade;
 
 pub use returning::{Returning, ReturningError};
@@ -45,6 +49,21 @@ pub struct Forwarding<'a> {
     pub own_cookies: &'a [&'a str],
 }
 
+/// How the body's end is told to the upstream.
+///
+/// # Errors
+/// It ends elsewhere than the head says: HTTP/2 can end a request that is not whole.
+fn framing(upload: &Upload, headers: &HeaderMap) -> Result<Framing, Refusal> {
+    let said = headers.get(header::CONTENT_LENGTH);
+    let framing = Framing::of(upload, said.is_some());
+    let holds = match (framing, said.map(HeaderValue::to_str)) {
+        (_, None) => true,
+        (Framing::Length(length), Some(Ok(said))) => said.parse() == Ok(length),
+        _ => false,
+    };
+    holds.then_some(framing).ok_or(Refusal::BodyBrokeOff)
+}
+
 /// Sends a request that has its permit to its upstream, and returns the answer as soon as its head is there.
 ///
 /// # Errors
@@ -55,29 +74,38 @@ pub async fn forward(
     mut request: Request<Incoming>,
     context: &Forwarding<'_>,
 ) -> Result<Response<Returning>, Refusal> {
+    let route = permit.route();
     let upgrade = upgrade::requested(&request);
     // Taken before the request comes apart; it resolves once we have answered 101.
     let client_side = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
-    let (mut head, body) = request.into_parts();
-    let body =
-        Upload::new(body, permit.route().max_body, Arc::clone(context.own_headers)).map_err(|error| {
-            match error {
-                UploadError::TooLarge => Refusal::BodyTooLarge,
-                UploadError::Client(_) => Refusal::BodyBrokeOff,
-            }
+    let (head, body) = request.into_parts();
+    let upload =
+        Upload::new(body, route.max_body, Arc::clone(context.own_headers)).map_err(|error| match error {
+            UploadError::TooLarge => Refusal::BodyTooLarge,
+            UploadError::Client(_) => Refusal::BodyBrokeOff,
         })?;
-    outgoing::rewrite(&mut head, &body, permit, context, upgrade.as_ref())?;
+    let framing = framing(&upload, &head.headers)?;
     let bound_to_connection = outgoing::authenticates_connection(&head.headers);
-    let (mut response, connection) =
-        exchange::exchange(pool, permit.route(), Request::from_parts(head, body)).await?;
+    let request = Outgoing {
+        head: outgoing::head(&head, framing, permit, context, upgrade.as_ref()),
+        expects_continue: outgoing::expects_continue(&head.headers),
+        framing,
+        upload,
+        method: head.method,
+    };
+    let (exchange, mut head) = exchange::exchange(pool, route, request).await?;
 
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return upgrade::join(client_side, response, permit.route(), context.own_cookies);
+    returning::clean(&mut head.headers, context.own_cookies);
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return upgrade::join(client_side, exchange, head, route);
     }
-    // Each connection has a version of its own (RFC 9112, section 2.3): an old app closes no client's connection.
-    *response.version_mut() = Version::HTTP_11;
-    let reusable = !bound_to_connection && !returning::authenticates_connection(&response);
-    returning::clean(response.headers_mut(), context.own_cookies);
-    let giver = reusable.then(|| returning::GiveBack::new(pool, &permit.route().upstream, connection));
-    Ok(response.map(|body| Returning::new(body, giver, permit.route().idle_timeout())))
+    let reusable = !bound_to_connection && !returning::authenticates_connection(&head);
+    let body = Returning::new(pool, route, exchange, reusable);
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    if let Some(reason) = head.reason {
+        response.extensions_mut().insert(reason);
+    }
+    Ok(response)
 }

@@ -1,70 +1,144 @@
-//! The request's head on its way up.
+//! The request's head on its way up: what the client sent, less what only we or its connection may say, and ours.
+//!
+//! One pass over the client's headers decides of each whether it travels on. Nothing of the client's can take out or
+//! change what we say, since that is written behind it and nothing is looked up again.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io::Write, net::IpAddr};
 
-use http::{HeaderMap, HeaderValue, Uri, header, request, uri::PathAndQuery};
-use http_body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, header, request};
 
-use super::{Forwarding, upgrade::Upgrade};
+use super::{Forwarding, target::upstream_target, upgrade::Upgrade};
 use crate::{
     authenticate::{Caller, Proof},
     authorize::Permit,
     config::{Template, TemplatePart},
-    http::{body::Upload, cookies, hygiene},
+    http::{cookies, hygiene},
     identity::{self, Identity},
-    refusal::Refusal,
+    upstream::http1::Framing,
 };
 
-/// Rewrites a client's request head into the one the upstream sees.
-///
-/// The order matters: what only we may say is taken out first, then what belongs to the client's connection
-/// (so that `Connection` can name nothing of ours), then the credential that signed the request in, and only
-/// then ours goes in.
-///
-/// # Errors
-/// The target cannot be rewritten.
-pub(super) fn rewrite(
-    head: &mut request::Parts,
-    body: &Upload,
+/// Room for an ordinary head, in bytes: it seldom has to grow.
+const USUAL_HEAD: usize = 1024;
+
+/// The head of an HTTP/1.1 request, as the upstream sees it, with the empty line at its end.
+pub(super) fn head(
+    head: &request::Parts,
+    framing: Framing,
     permit: &Permit,
     context: &Forwarding<'_>,
     upgrade: Option<&Upgrade>,
-) -> Result<(), Refusal> {
-    let authority = context.authority.map(str::to_owned);
-    let wants_trailers =
-        hygiene::tokens(&head.headers, &header::TE).any(|token| token.eq_ignore_ascii_case("trailers"));
-    context.own_headers.remove_from(&mut head.headers);
-    hygiene::remove_hop_by_hop(&mut head.headers);
-    cookies::remove(&mut head.headers, context.own_cookies);
-    remove_credential(&mut head.headers, permit.caller());
+) -> Bytes {
+    let mut bytes = Vec::with_capacity(USUAL_HEAD);
+    let target = upstream_target(&head.uri, permit.route().strip_segments);
+    for part in [head.method.as_str(), " ", &target, " HTTP/1.1\r\n"] {
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    headers(
+        &head.headers,
+        framing,
+        permit,
+        context,
+        upgrade,
+        &mut |name, value| {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                bytes.extend_from_slice(part);
+            }
+        },
+    );
+    bytes.extend_from_slice(b"\r\n");
+    bytes.into()
+}
 
-    head.uri = upstream_target(&head.uri, permit.route().strip_segments)?;
-    head.version = http::Version::HTTP_11;
-    let headers = &mut head.headers;
-    // hyper answers an `Expect: 100-continue` itself, when the upstream asks for the body.
-    headers.remove(header::EXPECT);
-    set_length(headers, body);
-    let host = authority.unwrap_or_else(|| upstream_authority(permit));
-    set_text(headers, header::HOST, &host);
+/// Hands every header that goes up to `put`.
+fn headers(
+    sent: &HeaderMap,
+    framing: Framing,
+    permit: &Permit,
+    context: &Forwarding<'_>,
+    upgrade: Option<&Upgrade>,
+    put: &mut impl FnMut(&str, &[u8]),
+) {
+    let of_upstream;
+    let host = match context.authority {
+        Some(authority) => authority,
+        None => {
+            of_upstream = upstream_authority(permit);
+            &of_upstream
+        }
+    };
+    put("host", host.as_bytes());
+    passing(sent, permit, context, put);
+    match framing {
+        Framing::None => {}
+        Framing::Length(length) => put_number("content-length", length, put),
+        Framing::Chunked => put("transfer-encoding", b"chunked"),
+    }
     if let Some(upgrade) = upgrade {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, upgrade.protocol.clone());
-    } else if wants_trailers {
+        put("connection", b"upgrade");
+        put("upgrade", upgrade.protocol.as_bytes());
+    } else if wants_trailers(sent) {
         // RFC 9110, section 10.1.4: a header of one connection, and said to be one.
-        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        put("connection", b"te");
+        put("te", b"trailers");
     }
-    set_origin(headers, context, &host);
+    origin(context, host, put);
+    let templates = &permit.route().headers;
     if let Some(caller) = permit.caller() {
-        set_identity(headers, &caller.identity);
+        identity_headers(&caller.identity, &mut |name, value| {
+            // A route that sets one of these itself has the last word.
+            if !templates.iter().any(|template| template.name == name) {
+                put(name, value);
+            }
+        });
     }
-    for template in &permit.route().headers {
-        let value = expand(&template.value, permit.caller()).and_then(|text| identity::header_value(&text));
-        if let Some(value) = value {
-            headers.insert(template.name.clone(), value);
+    for template in templates {
+        let text = expand(&template.value, permit.caller());
+        if let Some(text) = text.filter(|text| identity::is_header_value(text)) {
+            put(template.name.as_str(), text.as_bytes());
         }
     }
-    Ok(())
+}
+
+/// The client's headers that travel on.
+fn passing(sent: &HeaderMap, permit: &Permit, context: &Forwarding<'_>, put: &mut impl FnMut(&str, &[u8])) {
+    // The token that signed the request in ends here; any other `Authorization` is the app's own business.
+    let by_token = matches!(
+        permit.caller(),
+        Some(Caller {
+            proof: Proof::Bearer,
+            ..
+        })
+    );
+    let named = hygiene::named_by_connection(sent);
+    for (name, value) in sent {
+        let stays_here = *name == header::HOST
+            || *name == header::COOKIE
+            || *name == header::CONTENT_LENGTH
+            || (by_token && *name == header::AUTHORIZATION)
+            || hygiene::is_hop_by_hop(name)
+            || context.own_headers.contains(name.as_str())
+            || named.contains(name);
+        if !stays_here {
+            put(name.as_str(), value.as_bytes());
+        }
+    }
+    if !named.contains(&header::COOKIE)
+        && let Some(cookies) = cookies::without(sent, context.own_cookies)
+    {
+        put("cookie", &cookies);
+    }
+}
+
+/// Whether the body waits to be asked for (RFC 9110, section 10.1.1).
+pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+fn wants_trailers(headers: &HeaderMap) -> bool {
+    hygiene::tokens(headers, &header::TE).any(|token| token.eq_ignore_ascii_case("trailers"))
 }
 
 /// Whether a request signs its whole connection in (RFC 4559; NTLM), so that nobody else may use it.
@@ -79,121 +153,54 @@ pub(super) fn authenticates_connection(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The token that signed the request in ends here; any other `Authorization` is the app's own business.
-fn remove_credential(headers: &mut HeaderMap, caller: Option<&Caller>) {
-    if let Some(Caller {
-        proof: Proof::Bearer, ..
-    }) = caller
-    {
-        headers.remove(header::AUTHORIZATION);
-    }
-}
-
-/// One Content-Length that says what the body is, or none: whatever the client's framing was, ours has a single
-/// reading (RFC 9112, section 6.3).
-fn set_length(headers: &mut HeaderMap, body: &Upload) {
-    if headers.remove(header::CONTENT_LENGTH).is_some()
-        && let Some(length) = body.size_hint().exact()
-    {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    }
-}
-
 fn upstream_authority(permit: &Permit) -> String {
     let url = permit.route().upstream.to_string();
     url.strip_prefix("http://").unwrap_or_default().to_owned()
 }
 
-/// Path and query in origin form, without the leading segments that the route cuts off.
-fn upstream_target(uri: &Uri, strip_segments: usize) -> Result<Uri, Refusal> {
-    let path = without_segments(uri.path(), strip_segments);
-    let target = match uri.query() {
-        // A path that is sent as it came, with no authority in front of it, is a copy of a reference.
-        _ if strip_segments == 0 => uri
-            .path_and_query()
-            .cloned()
-            .ok_or(Refusal::Internal("a target without a path"))?,
-        Some(query) => path_and_query(&format!("{path}?{query}"))?,
-        None => path_and_query(&path)?,
-    };
-    Ok(Uri::from(target))
-}
-
-fn path_and_query(text: &str) -> Result<PathAndQuery, Refusal> {
-    text.parse()
-        .map_err(|_| Refusal::Internal("a rewritten target that is no target"))
-}
-
-/// A path without its first `count` segments, counted as matching counts them. The rest keeps its spelling but
-/// begins with exactly one slash: two would be read as the start of an authority.
-fn without_segments(path: &str, count: usize) -> String {
-    let mut rest = path;
-    let mut left = count;
-    while left > 0 {
-        let segment_and_more = rest.trim_start_matches('/');
-        let end = segment_and_more.find('/').unwrap_or(segment_and_more.len());
-        let (segment, more) = segment_and_more.split_at(end);
-        if !segment.is_empty() && !segment.starts_with(';') {
-            left -= 1;
-        }
-        rest = more;
-        if more.is_empty() {
-            break;
-        }
-    }
-    format!("/{}", rest.trim_start_matches('/'))
-}
-
 /// Who called, how and by which name.
-fn set_origin(headers: &mut HeaderMap, context: &Forwarding<'_>, host: &str) {
+fn origin(context: &Forwarding<'_>, host: &str, put: &mut impl FnMut(&str, &[u8])) {
     let client = context.client.to_canonical();
-    set_text(headers, X_FORWARDED_FOR, &client.to_string());
-    set_text(headers, X_FORWARDED_HOST, host);
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(context.scheme));
-    headers.insert(X_REQUEST_ID, context.request_id.header_value());
+    let mut text = Vec::new();
+    // Writing to memory does not fail.
+    let _ = write!(text, "{client}");
+    put("x-forwarded-for", &text);
+    put("x-forwarded-host", host.as_bytes());
+    put("x-forwarded-proto", context.scheme.as_bytes());
+    put("x-request-id", context.request_id.as_str().as_bytes());
+    text.clear();
     // RFC 7239, section 6: an IPv6 address stands in brackets, and both need quotes.
-    let node = if client.is_ipv6() {
-        format!("\"[{client}]\"")
-    } else {
-        client.to_string()
+    let _ = match client {
+        IpAddr::V4(client) => write!(text, "for={client};host=\"{host}\";proto={}", context.scheme),
+        IpAddr::V6(client) => write!(
+            text,
+            "for=\"[{client}]\";host=\"{host}\";proto={}",
+            context.scheme
+        ),
     };
-    set_text(
-        headers,
-        header::FORWARDED,
-        &format!("for={node};host=\"{host}\";proto={}", context.scheme),
-    );
+    put("forwarded", &text);
 }
 
-const X_FORWARDED_FOR: http::HeaderName = http::HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: http::HeaderName = http::HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: http::HeaderName = http::HeaderName::from_static("x-forwarded-proto");
-const X_REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
-
-/// Who is signed in. What a person has not got is left out, and was taken out before.
-fn set_identity(headers: &mut HeaderMap, identity: &Identity) {
+/// Who is signed in. What a person has not got is left out, and was taken out of what the client sent.
+fn identity_headers(identity: &Identity, put: &mut impl FnMut(&str, &[u8])) {
+    let roles = identity.roles_joined();
     let fields = [
-        ("remote-user", identity::header_value(identity.username.as_str())),
-        (
-            "remote-name",
-            identity.name.as_deref().and_then(identity::header_value),
-        ),
-        (
-            "remote-email",
-            identity.email.as_deref().and_then(identity::header_value),
-        ),
-        ("remote-groups", identity::header_value(&identity.roles_joined())),
+        ("remote-user", Some(identity.username.as_str())),
+        ("remote-name", identity.name.as_deref()),
+        ("remote-email", identity.email.as_deref()),
+        ("remote-groups", Some(roles.as_str())),
     ];
-    for (name, value) in fields {
-        if let Some(value) = value {
-            headers.insert(http::HeaderName::from_static(name), value);
+    for (name, text) in fields {
+        if let Some(text) = text.filter(|text| identity::is_header_value(text)) {
+            put(name, text.as_bytes());
         }
     }
 }
 
-fn set_text(headers: &mut HeaderMap, name: http::HeaderName, text: &str) {
-    if let Some(value) = identity::header_value(text) {
-        headers.insert(name, value);
-    }
+fn put_number(name: &str, number: u64, put: &mut impl FnMut(&str, &[u8])) {
+    let mut text = Vec::new();
+    let _ = write!(text, "{number}");
+    put(name, &text);
 }
 
 /// A template with its placeholders filled in. `None` when it speaks of a person and nobody is signed in:
@@ -222,29 +229,5 @@ fn placeholder<'a>(part: &'a TemplatePart, caller: &'a Caller) -> Cow<'a, str> {
             Proof::Session { session, .. } => session.handle().as_str().into(),
             Proof::Bearer => "".into(),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stripped_path_keeps_its_spelling_and_one_leading_slash() {
-        for (path, count, rest) in [
-            ("/app", 1, "/"),
-            ("/app/", 1, "/"),
-            ("/app/x/y", 1, "/x/y"),
-            ("/app/x%20y/", 1, "/x%20y/"),
-            ("/app//x", 1, "/x"),
-            ("//app///evil.example.com/x", 1, "/evil.example.com/x"),
-            ("/%61pp/x", 1, "/x"),
-            ("/app;v=1/x;v=2", 1, "/x;v=2"),
-            ("/;v=1/app/x", 1, "/x"),
-            ("/a/b/c", 2, "/c"),
-            ("/a/b", 2, "/"),
-        ] {
-            assert_eq!(without_segments(path, count), rest, "{path}");
-        }
     }
 }

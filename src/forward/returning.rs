@@ -1,6 +1,7 @@
 //! The answer on its way down.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -9,22 +10,23 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep};
 
 use super::upgrade::Tunnel;
 use crate::{
     config::UpstreamUrl,
-    http::{cookies, hygiene},
-    upstream::{Pool, Sender},
+    http::cookies,
+    route::Route,
+    upstream::{
+        Deadline, Pool,
+        http1::{Broken, Exchange, Head, Piece},
+    },
 };
 
-/// Takes out what belongs to the upstream's connection, and a cookie by which an app, or somebody who can make
-/// it answer with one, would end or replace the gateway's own session.
+/// Takes out a cookie by which an app, or somebody who can make it answer with one, would end or replace the gateway's
+/// own session. What belongs to the upstream's connection was never taken in.
 pub(super) fn clean(headers: &mut HeaderMap, own_cookies: &[&str]) {
-    hygiene::remove_hop_by_hop(headers);
     let sets_ours = |value: &HeaderValue| {
         let name = cookies::set_name(value.as_bytes());
         own_cookies.iter().any(|own| own.as_bytes() == name)
@@ -44,10 +46,10 @@ pub(super) fn clean(headers: &mut HeaderMap, own_cookies: &[&str]) {
 }
 
 /// Whether an answer asks to sign the connection in, and not the request (RFC 4559; NTLM).
-pub(super) fn authenticates_connection(response: &Response<Incoming>) -> bool {
-    response.status() == StatusCode::UNAUTHORIZED
-        && response
-            .headers()
+pub(super) fn authenticates_connection(head: &Head) -> bool {
+    head.status == StatusCode::UNAUTHORIZED
+        && head
+            .headers
             .get_all(header::WWW_AUTHENTICATE)
             .iter()
             .any(|value| {
@@ -56,39 +58,24 @@ pub(super) fn authenticates_connection(response: &Response<Incoming>) -> bool {
             })
 }
 
-/// A connection, and the pool it goes back to once its answer has been read to the end.
-#[derive(Debug)]
-pub(super) struct GiveBack {
-    pool: Rc<Pool>,
-    upstream: Arc<UpstreamUrl>,
-    connection: Sender,
-}
-
-impl GiveBack {
-    pub(super) fn new(pool: &Rc<Pool>, upstream: &Arc<UpstreamUrl>, connection: Sender) -> Self {
-        Self {
-            pool: Rc::clone(pool),
-            upstream: Arc::clone(upstream),
-            connection,
-        }
-    }
-}
-
 /// An answer's body: streamed, never held but for one frame. Dropped early, it closes its connection; read to
 /// the end, it gives it back.
 #[derive(Debug)]
 pub struct Returning {
-    /// `None` after an upgrade, which has a tunnel in its place.
-    incoming: Option<Incoming>,
+    /// `None` once it is over, and after an upgrade, which has a tunnel in its place.
+    exchange: Option<Box<Exchange>>,
     tunnel: Option<Tunnel>,
-    give_back: Option<GiveBack>,
-    idle: Option<Idle>,
+    /// Where the connection goes back to, unless it must not be used again.
+    home: Option<Home>,
+    idle: Option<Deadline>,
 }
 
 #[derive(Debug)]
-struct Idle {
+struct Home {
+    pool: Rc<Pool>,
+    upstream: Arc<UpstreamUrl>,
+    /// How long the rest of a request may stall whose answer was early.
     limit: Duration,
-    timer: Pin<Box<Sleep>>,
 }
 
 /// Why an answer broke off. The client sees its connection end: the status has long gone out.
@@ -96,35 +83,34 @@ struct Idle {
 pub enum ReturningError {
     /// The upstream broke off.
     #[error("the upstream's answer broke off")]
-    Upstream(#[source] hyper::Error),
+    Upstream(#[source] Broken),
     /// The upstream was silent for longer than the route's idle timeout.
     #[error("the upstream's answer stalled")]
     Stalled,
 }
 
 impl Returning {
-    pub(super) fn new(incoming: Incoming, give_back: Option<GiveBack>, idle: Option<Duration>) -> Self {
-        let idle = idle.map(|limit| Idle {
-            limit,
-            timer: Box::pin(sleep(limit)),
-        });
+    /// The body of an answer whose head is there. Its connection is used again where it is `reusable`.
+    pub(super) fn new(pool: &Rc<Pool>, route: &Route, exchange: Box<Exchange>, reusable: bool) -> Self {
         let mut body = Self {
-            incoming: Some(incoming),
+            exchange: Some(exchange),
             tunnel: None,
-            give_back,
-            idle,
+            home: reusable.then(|| Home {
+                pool: Rc::clone(pool),
+                upstream: Arc::clone(&route.upstream),
+                limit: route.timeout.response,
+            }),
+            idle: route.idle_timeout().map(|limit| pool.deadlines().wait(limit)),
         };
-        if body.is_end_stream() {
-            body.finish();
-        }
+        body.finish_if_over();
         body
     }
 
     pub(super) fn upgraded(tunnel: Tunnel) -> Self {
         Self {
-            incoming: None,
+            exchange: None,
             tunnel: Some(tunnel),
-            give_back: None,
+            home: None,
             idle: None,
         }
     }
@@ -134,14 +120,48 @@ impl Returning {
         self.tunnel.take()
     }
 
-    fn finish(&mut self) {
-        if let Some(GiveBack {
-            pool,
-            upstream,
-            connection,
-        }) = self.give_back.take()
+    /// Gives the connection back with the last byte, and not when somebody next asks for another.
+    fn finish_if_over(&mut self) {
+        if self
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| exchange.is_answered())
+            && let Some(exchange) = self.exchange.take()
+            && let Some(home) = self.home.take()
         {
-            pool.put(&upstream, connection);
+            home.welcome(exchange);
+        }
+    }
+}
+
+impl Home {
+    fn welcome(self, mut exchange: Box<Exchange>) {
+        if !exchange.is_sending() {
+            return self.keep(exchange);
+        }
+        // The answer was early. The upstream still gets all of the request, as the client goes on sending it.
+        tokio::task::spawn_local(async move {
+            let deadline = self.pool.deadlines().wait(self.limit);
+            let mut sent = 0;
+            let sent_all = poll_fn(|context| {
+                if exchange.poll_rest(context).is_ready() {
+                    return Poll::Ready(true);
+                }
+                if exchange.sent() > sent {
+                    sent = exchange.sent();
+                    deadline.restart();
+                }
+                deadline.poll_over(context).map(|()| false)
+            });
+            if sent_all.await {
+                self.keep(exchange);
+            }
+        });
+    }
+
+    fn keep(&self, exchange: Box<Exchange>) {
+        if let Some(connection) = exchange.into_connection() {
+            self.pool.put(&self.upstream, connection);
         }
     }
 }
@@ -155,45 +175,36 @@ impl Body for Returning {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReturningError>>> {
         let body = &mut *self;
-        let Some(incoming) = body.incoming.as_mut() else {
+        let Some(exchange) = body.exchange.as_mut() else {
             return Poll::Ready(None);
         };
-        let frame = match Pin::new(incoming).poll_frame(context) {
-            Poll::Ready(frame) => frame,
+        let piece = match exchange.poll_piece(context) {
+            Poll::Ready(piece) => piece,
             Poll::Pending => {
-                let Some(idle) = &mut body.idle else {
+                let Some(idle) = &body.idle else {
                     return Poll::Pending;
                 };
-                ready!(idle.timer.as_mut().poll(context));
+                ready!(idle.poll_over(context));
                 return Poll::Ready(Some(Err(ReturningError::Stalled)));
             }
         };
-        if let Some(idle) = &mut body.idle {
-            let limit = idle.limit;
-            idle.timer.as_mut().reset(Instant::now() + limit);
+        if let Some(idle) = &body.idle {
+            idle.restart();
         }
-        match frame {
-            None => {
-                body.finish();
-                Poll::Ready(None)
-            }
-            Some(Ok(frame)) => {
-                if body.is_end_stream() {
-                    body.finish();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(error)) => Poll::Ready(Some(Err(ReturningError::Upstream(error)))),
-        }
+        body.finish_if_over();
+        Poll::Ready(piece.map(|piece| match piece {
+            Ok(Piece::Data(data)) => Ok(Frame::data(data)),
+            Ok(Piece::Trailers(trailers)) => Ok(Frame::trailers(trailers)),
+            Err(broken) => Err(ReturningError::Upstream(broken)),
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        self.exchange.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        let left = self.exchange.as_ref().map_or(Some(0), |exchange| exchange.left());
+        left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

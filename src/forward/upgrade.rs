@@ -8,16 +8,25 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional},
     time::{Instant, sleep_until},
 };
 
-use super::returning::{self, Returning};
-use crate::{http::hygiene, refusal::Refusal, route::Route};
+use super::returning::Returning;
+use crate::{
+    http::hygiene,
+    refusal::Refusal,
+    route::Route,
+    upstream::{
+        Stream,
+        http1::{Exchange, Head},
+    },
+};
 
 /// A client's wish to speak another protocol on its connection.
 #[derive(Debug)]
@@ -51,34 +60,38 @@ fn is_http(protocol: &str) -> bool {
 /// The answer 101, and the tunnel in place of its body.
 pub(super) fn join(
     client: Option<OnUpgrade>,
-    mut response: Response<Incoming>,
+    exchange: Box<Exchange>,
+    head: Head,
     route: &Route,
-    own_cookies: &[&str],
 ) -> Result<Response<Returning>, Refusal> {
     let Some(client) = client else {
         return Err(Refusal::UnaskedUpgrade);
     };
+    let (upstream, early) = exchange.into_upgraded();
     let tunnel = Tunnel {
         client,
-        upstream: hyper::upgrade::on(&mut response),
+        upstream,
+        early,
         idle: route.idle_timeout(),
     };
-    let protocol = response.headers().get(header::UPGRADE).cloned();
-    returning::clean(response.headers_mut(), own_cookies);
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    if let Some(protocol) = protocol {
-        response.headers_mut().insert(header::UPGRADE, protocol);
+    let mut response = Response::new(Returning::upgraded(tunnel));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    if let Some(protocol) = head.upgrade {
+        headers.insert(header::UPGRADE, protocol);
     }
-    Ok(response.map(|_| Returning::upgraded(tunnel)))
+    Ok(response)
 }
 
 /// A client and an upstream that speak a protocol of their own from now on.
 #[derive(Debug)]
 pub struct Tunnel {
     client: OnUpgrade,
-    upstream: OnUpgrade,
+    upstream: Stream,
+    /// What the upstream said right behind its 101.
+    early: Bytes,
     idle: Option<Duration>,
 }
 
@@ -89,11 +102,12 @@ impl Tunnel {
     /// # Errors
     /// The conversation did not come to its end.
     pub async fn run(self, down: &Cell<u64>) -> io::Result<()> {
-        let (client, upstream) = tokio::try_join!(self.client, self.upstream).map_err(io::Error::other)?;
-        let mut client = TokioIo::new(client);
+        let mut client = TokioIo::new(self.client.await.map_err(io::Error::other)?);
+        client.write_all(&self.early).await?;
+        down.set(down.get() + self.early.len() as u64);
         let last = Cell::new(Instant::now());
         let mut upstream = Watched {
-            inner: TokioIo::new(upstream),
+            inner: self.upstream,
             last: &last,
             down,
         };

@@ -1,9 +1,7 @@
 //! A request's body on its way up: streamed, counted against its limit, its trailers cleaned.
 
 use std::{
-    cell::Cell,
     pin::Pin,
-    rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -18,48 +16,10 @@ use super::hygiene::OwnHeaders;
 /// The body of a request that is being forwarded. Never more of it is held than one frame.
 #[derive(Debug)]
 pub struct Upload {
-    /// `None` for a body that is empty by itself: a repeated request's.
-    incoming: Option<Incoming>,
+    incoming: Incoming,
     left: u64,
-    progress: Rc<UploadProgress>,
+    is_waiting: bool,
     own_headers: Arc<OwnHeaders>,
-}
-
-/// How far an upload has come. Whoever sends it keeps a handle, since the body itself moves into the connection.
-#[derive(Debug, Default)]
-pub struct UploadProgress {
-    bytes: Cell<u64>,
-    waiting: Cell<bool>,
-    state: Cell<UploadState>,
-}
-
-impl UploadProgress {
-    /// The bytes that were handed on so far.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.get()
-    }
-
-    /// Whether the next bytes are the client's to send: the upstream would take them.
-    pub fn is_waiting(&self) -> bool {
-        self.waiting.get()
-    }
-
-    /// How it stands.
-    pub fn state(&self) -> UploadState {
-        self.state.get()
-    }
-}
-
-/// How an upload stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum UploadState {
-    /// On its way, or done.
-    #[default]
-    Fine,
-    /// It grew past its limit and was cut off.
-    TooLarge,
-    /// The client failed to send the rest.
-    ClientFailed,
 }
 
 /// Why an upload was cut off.
@@ -83,26 +43,16 @@ impl Upload {
             return Err(UploadError::TooLarge);
         }
         Ok(Self {
-            incoming: Some(incoming),
+            incoming,
             left: limit,
-            progress: Rc::default(),
+            is_waiting: false,
             own_headers,
         })
     }
 
-    /// No body, in place of one that was empty.
-    pub fn empty_like(other: &Self) -> Self {
-        Self {
-            incoming: None,
-            left: 0,
-            progress: Rc::clone(&other.progress),
-            own_headers: Arc::clone(&other.own_headers),
-        }
-    }
-
-    /// A handle that tells how far the upload has come.
-    pub fn progress(&self) -> Rc<UploadProgress> {
-        Rc::clone(&self.progress)
+    /// Whether its next bytes are the client's to send.
+    pub fn is_waiting(&self) -> bool {
+        self.is_waiting
     }
 }
 
@@ -114,28 +64,15 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        let Some(incoming) = self.incoming.as_mut() else {
-            return Poll::Ready(None);
-        };
-        let polled = Pin::new(incoming).poll_frame(context);
-        self.progress.waiting.set(polled.is_pending());
+        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+        self.is_waiting = polled.is_pending();
         let Some(frame) = ready!(polled) else {
             return Poll::Ready(None);
         };
-        let frame = frame.map_err(|error| {
-            self.progress.state.set(UploadState::ClientFailed);
-            UploadError::Client(error)
-        })?;
-        let frame = match frame.into_data() {
+        let frame = match frame.map_err(UploadError::Client)?.into_data() {
             Ok(data) => {
-                let Some(left) = self.left.checked_sub(data.len() as u64) else {
-                    self.progress.state.set(UploadState::TooLarge);
-                    return Poll::Ready(Some(Err(UploadError::TooLarge)));
-                };
-                self.left = left;
-                self.progress
-                    .bytes
-                    .set(self.progress.bytes.get() + data.len() as u64);
+                let left = self.left.checked_sub(data.len() as u64);
+                self.left = left.ok_or(UploadError::TooLarge)?;
                 Frame::data(data)
             }
             Err(frame) => match frame.into_trailers() {
@@ -150,13 +87,11 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        self.incoming.size_hint()
     }
 }
 

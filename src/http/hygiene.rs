@@ -1,6 +1,5 @@
 //! What must not travel on: hop-by-hop headers, and everything that only the gateway may say.
 
-use ahash::AHashSet;
 use http::{HeaderMap, HeaderName, header};
 
 /// Headers that only the gateway sets, in the folded spelling of [`fold`].
@@ -34,60 +33,56 @@ const OWN_PREFIXES: &[&str] = &["remote-", "x-forwarded-", "x-portcullis-"];
 /// Headers by which apps let a form say PUT or DELETE.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
 
-/// Headers of one connection rather than of the message (RFC 9110, section 7.6.1), and those that would
-/// let a client speak HTTP/2 past us (`HTTP2-Settings`, RFC 7540, section 3.2.1).
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
+/// Headers of one connection rather than of the message (RFC 9110, section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::TE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
 ];
+
+/// The same without a constant, and one that would let a client speak HTTP/2 past us (RFC 7540, section 3.2.1).
+const HOP_BY_HOP_TOO: [&str; 3] = ["http2-settings", "keep-alive", "proxy-connection"];
 
 /// The names that are taken out of every request before ours are put in.
 ///
 /// Names that a route sets count on all routes: an app behind two routes, one of them public, would
 /// otherwise believe on the public one what it rightly believes on the other.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct OwnHeaders {
-    of_routes: AHashSet<Box<[u8]>>,
+    /// The folded names by their first letter: most headers of a request are told apart by it.
+    names: [Vec<Box<[u8]>>; 256],
 }
 
 impl OwnHeaders {
     /// The built-in names and those that routes set.
     pub fn new<'a>(set_by_routes: impl IntoIterator<Item = &'a HeaderName>) -> Self {
-        let folded = |name: &HeaderName| name.as_str().bytes().map(fold).collect();
-        Self {
-            of_routes: set_by_routes.into_iter().map(folded).collect(),
+        let mut names = [const { Vec::new() }; 256];
+        let of_routes = set_by_routes.into_iter().map(HeaderName::as_str);
+        for name in OWN_NAMES.iter().copied().chain(of_routes) {
+            let name: Box<[u8]> = name.bytes().map(fold).collect();
+            let first = name.first().copied().unwrap_or_default();
+            if let Some(names) = names.get_mut(usize::from(first))
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
         }
+        Self { names }
     }
 
     /// Whether a header of this name, in any spelling, is ours alone to set.
     pub fn contains(&self, name: &str) -> bool {
-        let mut buffer = [0_u8; 64];
-        let folded = match buffer.get_mut(..name.len()) {
-            Some(buffer) => {
-                for (to, from) in buffer.iter_mut().zip(name.bytes()) {
-                    *to = fold(from);
-                }
-                &*buffer
-            }
-            // No name of ours is that long, only a prefix may be; routes' names are compared below in full.
-            None => {
-                let folded: Vec<u8> = name.bytes().map(fold).collect();
-                return has_own_prefix(&folded) || self.of_routes.contains(folded.as_slice());
-            }
-        };
-        has_own_prefix(folded)
-            || OWN_NAMES.iter().any(|own| own.as_bytes() == folded)
-            || self.of_routes.contains(folded)
+        let name = name.as_bytes();
+        let first = name.first().copied().map_or(0, fold);
+        let of_this_letter = self.names.get(usize::from(first));
+        of_this_letter.is_some_and(|names| names.iter().any(|own| folds_to(name, own)))
+            || matches!(first, b'r' | b'x') && has_own_prefix(name)
     }
 
-    /// Takes every spelling of our names out of a request, or out of its trailers.
+    /// Takes every spelling of our names out of a message's trailers.
     pub fn remove_from(&self, headers: &mut HeaderMap) {
         let ours: Vec<HeaderName> = headers
             .keys()
@@ -100,10 +95,16 @@ impl OwnHeaders {
     }
 }
 
-fn has_own_prefix(folded: &[u8]) -> bool {
-    OWN_PREFIXES
-        .iter()
-        .any(|prefix| folded.starts_with(prefix.as_bytes()))
+fn has_own_prefix(name: &[u8]) -> bool {
+    OWN_PREFIXES.iter().any(|prefix| {
+        name.get(..prefix.len())
+            .is_some_and(|start| folds_to(start, prefix.as_bytes()))
+    })
+}
+
+/// Whether a name is a folded one in some spelling.
+fn folds_to(name: &[u8], folded: &[u8]) -> bool {
+    name.len() == folded.len() && name.iter().zip(folded).all(|(byte, own)| fold(*byte) == *own)
 }
 
 /// One letter of a name as CGI, WSGI and PHP see it: they turn `X_Forwarded.User` and `X-Forwarded-User` into
@@ -116,22 +117,21 @@ fn fold(byte: u8) -> u8 {
     }
 }
 
-/// Takes hop-by-hop headers out of a message: the well-known ones and those that `Connection` names.
+/// Whether a header belongs to a connection rather than to its message.
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || HOP_BY_HOP_TOO.contains(&name.as_str())
+}
+
+/// The headers that `Connection` names for this connection alone, but for those that are of one anyway.
 ///
-/// Must run before our own headers are put in, so that a client cannot name those for removal
+/// They are taken out before ours are put in, so that a client cannot name those for removal
 /// (CVE-2024-45410 and its many relatives).
-pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
-        let named: Vec<HeaderName> = tokens(headers, &header::CONNECTION)
-            .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
-            .collect();
-        for name in named {
-            headers.remove(name);
-        }
-    }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
+pub fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    tokens(headers, &header::CONNECTION)
+        .filter(|token| !token.eq_ignore_ascii_case("close"))
+        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+        .filter(|name| !is_hop_by_hop(name))
+        .collect()
 }
 
 /// The methods that headers name in place of the request's own, in every spelling of those headers.
@@ -145,6 +145,15 @@ pub fn method_overrides(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         .iter()
         .filter(move |(name, _)| overrides(name))
         .map(|(_, value)| value.as_bytes())
+}
+
+/// Takes hop-by-hop headers out of a message's trailers.
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let mut gone = named_by_connection(headers);
+    gone.extend(headers.keys().filter(|name| is_hop_by_hop(name)).cloned());
+    for name in gone {
+        headers.remove(name);
+    }
 }
 
 /// The elements of a comma-separated header (RFC 9110, section 5.6.1), all its lines together.

@@ -4,7 +4,7 @@
 //! standing above it. Methods do not take part in the choice: where the most specific route does not
 //! answer a method the request is refused, rather than handed to a less specific route with other rules.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ahash::AHashMap;
 use http::Method;
@@ -24,6 +24,7 @@ pub struct RouteTable {
     wildcard: AHashMap<Box<str>, PathTree>,
     any_host: PathTree,
     count: usize,
+    shortest_timeout: Duration,
 }
 
 /// The routes of one host, by path segment.
@@ -42,7 +43,10 @@ struct Node {
 impl RouteTable {
     /// From the checked configuration.
     pub fn new(configs: &[RouteConfig], limits: &LimitsConfig) -> Self {
-        let mut table = Self::default();
+        let mut table = Self {
+            shortest_timeout: Duration::MAX,
+            ..Self::default()
+        };
         for config in configs {
             let route = Arc::new(Route::new(config, limits));
             if config.hosts.is_empty() {
@@ -56,6 +60,11 @@ impl RouteTable {
                 tree.or_default().insert(&config.path, Arc::clone(&route));
             }
             table.count += 1;
+            let limits = [Some(route.timeout.response), route.idle_timeout()];
+            table.shortest_timeout = limits
+                .into_iter()
+                .flatten()
+                .fold(table.shortest_timeout, Duration::min);
         }
         table
     }
@@ -86,6 +95,11 @@ impl RouteTable {
         Err(Refusal::MethodNotAllowed {
             allow: allowed.join(", "),
         })
+    }
+
+    /// The shortest limit that any route has on its upstream's answers.
+    pub fn shortest_timeout(&self) -> Duration {
+        self.shortest_timeout
     }
 
     /// How many routes there are.

@@ -33,6 +33,9 @@ use activity::Connections;
 /// costs less than a timer for each.
 const MAX_TICK: Duration = Duration::from_secs(1);
 
+/// How often it does so at least, where limits are very short.
+const MIN_TICK: Duration = Duration::from_millis(10);
+
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -104,11 +107,16 @@ fn local_runtime() -> Result<tokio::runtime::LocalRuntime, ServeError> {
 fn run_worker(shared: Shared, sockets: Vec<std::net::TcpListener>) -> Result<(), ServeError> {
     let runtime = local_runtime()?;
     let limits = shared.gateway.server.limits.clone();
-    let tick =
-        (limits.header_timeout.min(limits.idle_timeout) / 4).clamp(Duration::from_millis(10), MAX_TICK);
+    let shortest = shared
+        .gateway
+        .routes
+        .shortest_timeout()
+        .min(limits.header_timeout)
+        .min(limits.idle_timeout);
+    let tick = (shortest / 4).clamp(MIN_TICK, MAX_TICK);
     let worker = Rc::new(Worker {
         gateway: shared.gateway,
-        pool: Rc::new(Pool::default()),
+        pool: Rc::new(Pool::new(Instant::now(), tick)),
         request_ids: RequestIds::new()?,
     });
     let connections = Rc::new(Connections::new(&limits));
@@ -153,6 +161,6 @@ async fn watch(worker: Rc<Worker>, connections: Rc<Connections>, tick: Duration)
     loop {
         ticks.tick().await;
         connections.close_overdue();
-        worker.pool.close_idle(Instant::now());
+        worker.pool.tick(Instant::now());
     }
 }

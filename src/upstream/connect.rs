@@ -18,9 +18,6 @@ pub enum ConnectError {
     /// It took longer than the route's connect timeout.
     #[error("the connection was not accepted in time")]
     TimedOut,
-    /// What answers does not speak HTTP.
-    #[error("the connection broke off at once")]
-    Handshake(#[source] hyper::Error),
 }
 
 /// Connects to the first address of the upstream's name that accepts, all of them within `limit`.

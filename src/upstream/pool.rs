@@ -2,14 +2,16 @@
 
 use std::{
     cell::RefCell,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
 use ahash::AHashMap;
 
 use super::{
-    Sender,
+    Deadlines, Stream,
     connect::{ConnectError, connect},
+    http1::Connection,
 };
 use crate::config::UpstreamUrl;
 
@@ -20,46 +22,63 @@ const MAX_IDLE: usize = 256;
 /// less close it themselves, which is noticed before it is used again.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 
-/// The idle connections of one worker.
-#[derive(Debug, Default)]
+/// The idle connections of one worker, and its waits for answers.
+#[derive(Debug)]
 pub struct Pool {
     idle: RefCell<AHashMap<UpstreamUrl, Vec<Idle>>>,
+    deadlines: Rc<Deadlines>,
 }
 
 #[derive(Debug)]
 struct Idle {
-    sender: Sender,
+    connection: Connection,
     since: Instant,
 }
 
 impl Pool {
-    /// The connection that was used last and can take a request now, if there is one.
-    ///
-    /// The last rather than the oldest: the rest can grow old and be closed.
-    pub fn take(&self, upstream: &UpstreamUrl) -> Option<Sender> {
-        let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(upstream)?;
-        connections.retain(|connection| !connection.sender.is_closed());
-        let ready = connections
-            .iter()
-            .rposition(|connection| connection.sender.is_ready())?;
-        Some(connections.remove(ready).sender)
+    /// Of a worker that calls [`Pool::tick`] this often.
+    pub fn new(now: Instant, tick: Duration) -> Self {
+        Self {
+            idle: RefCell::default(),
+            deadlines: Rc::new(Deadlines::new(now, tick)),
+        }
     }
 
-    /// Opens a new connection. It is driven by a task of its own until it ends.
+    /// Where the worker's requests wait.
+    pub fn deadlines(&self) -> &Rc<Deadlines> {
+        &self.deadlines
+    }
+
+    /// The connection that was used last and that the upstream has not closed since, if there is one.
+    ///
+    /// The last rather than the oldest: the rest can grow old and be closed. Before a request that cannot be sent
+    /// twice the system is asked (`surely`): a connection may have been closed since the worker last heard.
+    pub fn take(&self, upstream: &UpstreamUrl, surely: bool) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        let connections = idle.get_mut(upstream)?;
+        while let Some(Idle { mut connection, .. }) = connections.pop() {
+            let is_quiet = match surely {
+                true => connection.is_quiet() && connection.is_surely_quiet(),
+                false => connection.is_quiet(),
+            };
+            if is_quiet {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Opens a new connection.
     ///
     /// # Errors
     /// None could be opened within `limit`.
-    pub async fn connect(&self, upstream: &UpstreamUrl, limit: Duration) -> Result<Sender, ConnectError> {
+    pub async fn connect(&self, upstream: &UpstreamUrl, limit: Duration) -> Result<Connection, ConnectError> {
         let stream = connect(upstream, limit).await?;
-        Sender::handshake(stream).await.map_err(ConnectError::Handshake)
+        Ok(Connection::new(Stream::Tcp(stream)))
     }
 
     /// Keeps a connection whose answer has been read to its end.
-    pub fn put(&self, upstream: &UpstreamUrl, sender: Sender) {
-        if sender.is_closed() {
-            return;
-        }
+    pub fn put(&self, upstream: &UpstreamUrl, connection: Connection) {
         let mut idle = self.idle.borrow_mut();
         // The name is copied once per upstream, not once per request.
         let connections = match idle.get_mut(upstream) {
@@ -68,17 +87,19 @@ impl Pool {
         };
         if connections.len() < MAX_IDLE {
             connections.push(Idle {
-                sender,
+                connection,
                 since: Instant::now(),
             });
         }
     }
 
-    /// Closes connections that were not used for [`IDLE_LIMIT`], and forgets those that the upstream closed.
-    pub fn close_idle(&self, now: Instant) {
+    /// Once a tick: closes connections that were not used for [`IDLE_LIMIT`] or that the upstream closed, and wakes
+    /// whoever has waited for too long.
+    pub fn tick(&self, now: Instant) {
+        self.deadlines.tick(now);
         self.idle.borrow_mut().retain(|_, connections| {
-            connections.retain(|connection| {
-                !connection.sender.is_closed() && now.saturating_duration_since(connection.since) < IDLE_LIMIT
+            connections.retain_mut(|idle| {
+                idle.connection.is_quiet() && now.saturating_duration_since(idle.since) < IDLE_LIMIT
             });
             !connections.is_empty()
         });

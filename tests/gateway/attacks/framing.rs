@@ -264,7 +264,7 @@ async fn what_can_be_read_in_one_way_only_leaves_in_one_way_only() {
         (
             "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-A: x\r\n\r\n",
             "chunked",
-            "5\r\nhello\r\n0\r\n\r\n",
+            "5\r\nhello\r\n0\r\nx-a: x\r\n\r\n",
             true,
         ),
     ] {

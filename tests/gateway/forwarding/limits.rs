@@ -85,28 +85,58 @@ async fn of_a_body_that_grows_too_large_no_more_than_the_limit_goes_up_and_no_en
 }
 
 #[tokio::test]
-async fn who_asks_before_sending_is_told_to_go_on_or_not_to() {
-    let upstream = Upstream::start();
-    let gateway = limited(&upstream).await;
+async fn who_asks_before_sending_hears_what_the_app_says_to_that() {
+    let upstream = PlayedUpstream::start().await;
+    let gateway = gateway()
+        .server("[server.limits]\nmax_body = \"1000B\"")
+        .public("/", &upstream)
+        .start()
+        .await;
     let asking = |bytes: usize| {
         format!("POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {bytes}\r\n\r\n")
     };
+    // The app asks for the body, with other interim answers around it: only then does the client send it.
     let mut client = gateway.wire().await;
     client.send(asking(5)).await;
+    let mut app = upstream.accept().await;
+    assert!(app.head().await.contains("\r\nexpect: 100-continue\r\n"));
+    app.send("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+        .await;
     assert_eq!(client.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
     client.send("hello").await;
-    client.until("hello").await;
-    let request = upstream.only();
-    assert_eq!(request.body, b"hello");
-    assert!(request.header("expect").is_empty());
-    upstream.forget();
+    assert_eq!(app.exactly(5).await, b"hello");
+    app.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    client.until("ok").await;
 
-    // Refused without the body: no 100 comes first.
+    // The app does not want it: no 100 comes first.
+    drop(app);
+    let mut client = gateway.wire().await;
+    client.send(asking(5)).await;
+    let mut app = upstream.accept().await;
+    app.head().await;
+    app.send("HTTP/1.1 417 Expectation Failed\r\ncontent-length: 2\r\n\r\nno")
+        .await;
+    assert!(client.head().await.starts_with("HTTP/1.1 417 "));
+    assert_eq!(client.exactly(2).await, b"no");
+    // Without a body that is whole, no other request comes on that connection.
+    app.ends().await;
+
+    // An app that knows nothing of it is sent the body all the same, a little later.
+    let mut client = gateway.wire().await;
+    client.send(asking(5)).await;
+    let mut app = upstream.accept().await;
+    app.head().await;
+    assert_eq!(client.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("hello").await;
+    assert_eq!(app.exactly(5).await, b"hello");
+    app.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    client.until("ok").await;
+
+    // Larger than the limit: refused, and the app hears nothing.
     let mut client = gateway.wire().await;
     client.send(asking(5000)).await;
     let head = client.head().await;
     assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
-    upstream.saw_nothing();
 }
 
 #[tokio::test]

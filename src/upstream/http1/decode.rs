@@ -1,0 +1,179 @@
+//! Where the body of an answer ends (RFC 9112, sections 6 and 7.1).
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::Broken;
+use crate::http::hygiene;
+
+/// The longest line with a chunk's size and its extensions, in bytes.
+const MAX_SIZE_LINE: usize = 4 * 1024;
+
+/// The longest trailers, in bytes, and the most of them.
+const MAX_TRAILERS: usize = 64 * 1024;
+const MAX_TRAILER_LINES: usize = 64;
+
+/// What stands behind a body in chunks.
+pub type Trailers = HeaderMap;
+
+/// Takes a body out of a connection's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decoder {
+    /// So many bytes more.
+    Length(u64),
+    /// Until the upstream closes.
+    UntilClose,
+    /// In chunks.
+    Chunked(Chunk),
+}
+
+/// Where in a body of chunks the reader is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chunk {
+    /// Before a chunk's size.
+    Size,
+    /// In its data, with so many bytes to come.
+    Data(u64),
+    /// Before the line end behind its data.
+    End,
+    /// Behind the last chunk.
+    Trailers,
+    /// Behind everything.
+    Over,
+}
+
+/// What a decoder made of the bytes so far.
+#[derive(Debug)]
+pub(super) enum Decoded {
+    Data(Bytes),
+    Trailers(Trailers),
+    End,
+    NeedsMore,
+}
+
+impl Decoder {
+    pub(super) fn none() -> Self {
+        Self::Length(0)
+    }
+
+    pub(super) fn length(length: u64) -> Self {
+        Self::Length(length)
+    }
+
+    pub(super) fn chunked() -> Self {
+        Self::Chunked(Chunk::Size)
+    }
+
+    pub(super) fn until_close() -> Self {
+        Self::UntilClose
+    }
+
+    /// Whether nothing more comes.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Self::Length(0) | Self::Chunked(Chunk::Over))
+    }
+
+    /// How much is to come, where that is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        match self {
+            Self::Length(left) => Some(*left),
+            Self::Chunked(Chunk::Over) => Some(0),
+            Self::Chunked(_) | Self::UntilClose => None,
+        }
+    }
+
+    /// Whether the upstream may close now without having broken off.
+    pub(super) fn ends_with_connection(&self) -> bool {
+        matches!(self, Self::UntilClose)
+    }
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// The chunks are malformed.
+    pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, Broken> {
+        match self {
+            Self::Length(0) => Ok(Decoded::End),
+            Self::Length(left) => Ok(data(buffer, left)),
+            Self::UntilClose if buffer.is_empty() => Ok(Decoded::NeedsMore),
+            Self::UntilClose => Ok(Decoded::Data(buffer.split().freeze())),
+            Self::Chunked(chunk) => chunk.decode(buffer),
+        }
+    }
+}
+
+/// What there is of `left` bytes.
+fn data(buffer: &mut BytesMut, left: &mut u64) -> Decoded {
+    if buffer.is_empty() {
+        return Decoded::NeedsMore;
+    }
+    let length = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
+    *left -= length as u64;
+    Decoded::Data(buffer.split_to(length).freeze())
+}
+
+impl Chunk {
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, Broken> {
+        loop {
+            match self {
+                Self::Size => match httparse::parse_chunk_size(buffer).map_err(|_| Broken::Framing)? {
+                    httparse::Status::Complete((length, size)) => {
+                        buffer.advance(length);
+                        *self = if size == 0 {
+                            Self::Trailers
+                        } else {
+                            Self::Data(size)
+                        };
+                    }
+                    httparse::Status::Partial if buffer.len() > MAX_SIZE_LINE => return Err(Broken::Framing),
+                    httparse::Status::Partial => return Ok(Decoded::NeedsMore),
+                },
+                Self::Data(0) => *self = Self::End,
+                Self::Data(left) => return Ok(data(buffer, left)),
+                Self::End => match buffer.get(..2) {
+                    Some(b"\r\n") => {
+                        buffer.advance(2);
+                        *self = Self::Size;
+                    }
+                    Some(_) => return Err(Broken::Framing),
+                    None => return Ok(Decoded::NeedsMore),
+                },
+                Self::Trailers => {
+                    let Some(trailers) = take_trailers(buffer)? else {
+                        return Ok(Decoded::NeedsMore);
+                    };
+                    *self = Self::Over;
+                    if !trailers.is_empty() {
+                        return Ok(Decoded::Trailers(trailers));
+                    }
+                }
+                Self::Over => return Ok(Decoded::End),
+            }
+        }
+    }
+}
+
+fn take_trailers(buffer: &mut BytesMut) -> Result<Option<Trailers>, Broken> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_TRAILER_LINES];
+    let (length, trailers) = match httparse::parse_headers(buffer, &mut fields)? {
+        httparse::Status::Complete((length, fields)) => {
+            let mut trailers = Trailers::with_capacity(fields.len());
+            for field in fields {
+                let (Ok(name), Ok(value)) = (
+                    HeaderName::from_bytes(field.name.as_bytes()),
+                    HeaderValue::from_bytes(field.value),
+                ) else {
+                    return Err(Broken::Framing);
+                };
+                trailers.append(name, value);
+            }
+            (length, trailers)
+        }
+        httparse::Status::Partial if buffer.len() > MAX_TRAILERS => return Err(Broken::TooLarge),
+        httparse::Status::Partial => return Ok(None),
+    };
+    buffer.advance(length);
+    let mut trailers = trailers;
+    hygiene::remove_hop_by_hop(&mut trailers);
+    Ok(Some(trailers))
+}

@@ -1,0 +1,90 @@
+//! HTTP/1.1 towards an upstream (RFC 9112): a request and its answer at a time, both in the request's own task.
+//!
+//! A general client drives its connections in tasks of their own and moves every header through a map. Here the head is
+//! written as bytes, the answer's is parsed where it was received, and no other task is woken: half of what a request
+//! costs. [`request`] writes, [`response`] reads heads, [`decode`] bodies; httparse does the parsing.
+
+mod decode;
+mod exchange;
+mod request;
+mod response;
+
+pub use decode::Trailers;
+pub use exchange::{Exchange, Outgoing, Piece};
+pub use request::Framing;
+pub use response::Head;
+
+use std::io;
+
+use bytes::BytesMut;
+
+use super::Stream;
+use crate::http::body::UploadError;
+
+/// Where a read begins; it grows while bodies fill it. Most heads with a small body fit.
+const FIRST_READ: usize = 8 * 1024;
+
+/// The most that is read at once, while a large body passes.
+const LARGEST_READ: usize = 256 * 1024;
+
+/// An open connection on which no request is.
+#[derive(Debug)]
+pub struct Connection {
+    stream: Stream,
+    /// What was read beyond the last answer: nothing, or the connection is not used again.
+    buffer: BytesMut,
+    is_fresh: bool,
+}
+
+/// Why there is no answer, or no more of one.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The upstream closed the connection.
+    #[error("the upstream closed the connection")]
+    Closed,
+    /// The connection failed.
+    #[error("the connection to the upstream failed")]
+    Io(#[from] io::Error),
+    /// The head is no HTTP/1.1.
+    #[error("the upstream's answer is not HTTP")]
+    Malformed(#[from] httparse::Error),
+    /// Heads, or what stands for them, go on without an end.
+    #[error("the head of the upstream's answer is too large")]
+    TooLarge,
+    /// The body's end can be read in two ways, or its framing breaks off (RFC 9112, section 6.3).
+    #[error("the framing of the upstream's answer has more than one reading")]
+    Framing,
+    /// The upstream changed the protocol while the request was still on its way.
+    #[error("the upstream changed the protocol before it had the request")]
+    EarlyUpgrade,
+    /// It was the request that broke off.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+}
+
+impl Connection {
+    /// On a stream that was just opened.
+    pub fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+            is_fresh: true,
+        }
+    }
+
+    /// Whether no request has been on it yet.
+    pub fn is_fresh(&self) -> bool {
+        self.is_fresh
+    }
+
+    /// Whether the upstream has neither closed it nor sent what nobody asked for, as far as the worker has heard.
+    /// Costs no system call.
+    pub fn is_quiet(&mut self) -> bool {
+        self.buffer.is_empty() && self.stream.is_quiet()
+    }
+
+    /// The same, asked of the system: before a request that cannot be sent twice.
+    pub fn is_surely_quiet(&mut self) -> bool {
+        self.buffer.is_empty() && self.stream.is_surely_quiet()
+    }
+}
