@@ -108,7 +108,6 @@ async fn pipeline(
         return Err(Refusal::Framing);
     }
     let target = Target::of(request.uri(), request.version(), request.headers())?;
-    let authority = target.authority.map(str::to_owned);
     let authorizations = request.headers().get_all(header::AUTHORIZATION).iter().count();
     if authorizations > 1 {
         return Err(Refusal::SeveralAuthorizations);
@@ -116,11 +115,10 @@ async fn pipeline(
 
     // Our own addresses come before the routes, so that none can shadow them.
     if let Some(address) = OwnAddress::of(target.path) {
-        let authority = authority.as_deref();
         let visit = Visit {
             client,
             request_id: story.request_id,
-            authority,
+            authority: story.authority(),
             now,
         };
         return Ok(portal::answer(gateway, address, request, visit)
@@ -151,7 +149,7 @@ async fn pipeline(
     let context = Forwarding {
         client,
         scheme: gateway.server.public_url.scheme(),
-        authority: authority.as_deref(),
+        authority: story.authority(),
         request_id: story.request_id,
         own_headers: &gateway.own_headers,
         own_cookies: &gateway.own_cookies(),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Response, StatusCode, Uri, uri::Authority};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::sleep;
 
@@ -65,6 +65,12 @@ pub struct Story {
 }
 
 impl Story {
+    /// `host[:port]` as the client wrote it; only an HTTP/1.0 request has none.
+    pub fn authority(&self) -> Option<&str> {
+        let named = || self.host.as_ref().and_then(|host| host.to_str().ok());
+        self.uri.authority().map(Authority::as_str).or_else(named)
+    }
+
     /// Notes a refusal. What the client is not told goes to the log here.
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
         self.refusal = Some(refusal.label());

@@ -164,30 +164,44 @@ impl<'a> Host<'a> {
     /// # Errors
     /// [`TargetError::BadHost`] when it is none.
     pub fn parse(authority: &'a str) -> Result<Self, TargetError> {
-        let parsed: Authority = authority.parse().map_err(|_| TargetError::BadHost)?;
-        // `host()` leaves user information in front of it out, and whatever stands behind a `]`.
-        let (host, port) = authority
-            .split_at_checked(parsed.host().len())
-            .filter(|(host, _)| *host == parsed.host())
-            .ok_or(TargetError::BadHost)?;
+        if authority.starts_with('[') {
+            return Self::parse_ipv6(authority);
+        }
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
         if !is_port(port) {
             return Err(TargetError::BadHost);
         }
         let host = host.strip_suffix('.').unwrap_or(host);
-        if let Some(address) = host.strip_prefix('[') {
-            let address = address.strip_suffix(']').ok_or(TargetError::BadHost)?;
-            let address: Ipv6Addr = address.parse().map_err(|_| TargetError::BadHost)?;
-            return Ok(Self(Cow::Owned(format!("[{address}]"))));
-        }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        let mut upper_case = false;
         // An empty label (`a..`, `.a`) is one that some resolvers and virtual hosts drop.
-        if !host.bytes().all(plain) || host.split('.').any(str::is_empty) {
-            return Err(TargetError::BadHost);
+        let mut label_is_empty = true;
+        for byte in host.bytes() {
+            match byte {
+                b'.' if label_is_empty => return Err(TargetError::BadHost),
+                b'.' => label_is_empty = true,
+                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => label_is_empty = false,
+                b'A'..=b'Z' => {
+                    label_is_empty = false;
+                    upper_case = true;
+                }
+                _ => return Err(TargetError::BadHost),
+            }
         }
-        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Ok(Self(Cow::Owned(host.to_ascii_lowercase())));
+        match (label_is_empty, upper_case) {
+            (true, _) => Err(TargetError::BadHost),
+            (false, true) => Ok(Self(Cow::Owned(host.to_ascii_lowercase()))),
+            (false, false) => Ok(Self(Cow::Borrowed(host))),
         }
-        Ok(Self(Cow::Borrowed(host)))
+    }
+
+    fn parse_ipv6(authority: &str) -> Result<Self, TargetError> {
+        let inside = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        let (address, port) = inside.ok_or(TargetError::BadHost)?;
+        let address: Ipv6Addr = address.parse().map_err(|_| TargetError::BadHost)?;
+        match is_port(port) {
+            true => Ok(Self(Cow::Owned(format!("[{address}]")))),
+            false => Err(TargetError::BadHost),
+        }
     }
 
     /// The host as text.

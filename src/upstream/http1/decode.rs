@@ -177,3 +177,6 @@ fn take_trailers(buffer: &mut BytesMut) -> Result<Option<Trailers>, Broken> {
     hygiene::remove_hop_by_hop(&mut trailers);
     Ok(Some(trailers))
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,5 +189,10 @@ fn parse(buffer: &BytesMut) -> Result<Option<Parsed>, Broken> {
 /// A reason phrase that the status alone does not tell.
 fn unusual(status: StatusCode, reason: &str) -> Option<ReasonPhrase> {
     let is_usual = reason.is_empty() || status.canonical_reason() == Some(reason);
-    (!is_usual).then(|| ReasonPhrase::try_from(reason.as_bytes()).ok()).flatten()
+    (!is_usual)
+        .then(|| ReasonPhrase::try_from(reason.as_bytes()).ok())
+        .flatten()
 }
+
+#[cfg(test)]
+mod tests;
