@@ -18,6 +18,7 @@ use crate::{gateway::Gateway, handle::Worker, http::request_id::RequestIds, upst
 mod accept;
 mod activity;
 mod connection;
+mod descriptors;
 mod keeper;
 pub mod listen;
 pub mod self_signed;
@@ -61,7 +62,9 @@ pub fn serve(
     tls: Option<&tls::Acceptor>,
     shutdown: &Shutdown,
 ) -> Result<(), ServeError> {
-    let permits = Arc::new(Semaphore::new(gateway.server.limits.max_connections));
+    let most = gateway.server.limits.max_connections;
+    descriptors::make_room(most);
+    let permits = Arc::new(Semaphore::new(most));
     thread::scope(|scope| {
         let mut workers = Vec::new();
         for (index, sockets) in listeners.into_workers().into_iter().enumerate() {

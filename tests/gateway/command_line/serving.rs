@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::Path,
+    process::Command,
     sync::{Mutex, mpsc},
 };
 
@@ -255,4 +256,41 @@ async fn the_demo_needs_nothing_else_and_lets_its_people_in() {
     let first = certificate();
     assert!(demo().stop().success());
     assert_eq!(certificate(), first, "the browser has to be told once only");
+}
+
+/// `serve`, started by a shell that has set limits of file descriptors first.
+fn with_descriptors(folder: &Path, limits: &str) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .current_dir(folder)
+        .args(["-c", &format!("{limits} && exec \"$0\" serve")])
+        .arg(env!("CARGO_BIN_EXE_portcullis"));
+    command
+}
+
+#[tokio::test]
+async fn it_asks_for_the_file_descriptors_that_its_connections_need() {
+    let upstream = Upstream::start();
+    let folder = folder(&config(&upstream, "[server.limits]\nmax_connections = 100"));
+    fs::write(folder.path().join("users.toml"), "").unwrap();
+    // More clients than the soft limit has room for, and all of them are answered.
+    let mut command = with_descriptors(folder.path(), "ulimit -Sn 64 && ulimit -Hn 512");
+    let gateway = Running::start(&mut command, "listening");
+    let base = address(&gateway, "http");
+    let mut clients = Vec::new();
+    for _ in 0..80 {
+        let client = client();
+        let answer = client.get(format!("{base}/")).send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+        clients.push((client, answer));
+    }
+    let said = gateway.last_words();
+    assert!(!said.contains("file descriptors"), "{said}");
+    // Where the system grants no more it says what is missing, and serves all the same.
+    let mut command = with_descriptors(folder.path(), "ulimit -n 256");
+    let warning = "too few file descriptors for `max_connections`: raise its limit to 328";
+    let gateway = Running::start(&mut command, warning);
+    let base = address(&gateway, "http");
+    assert_eq!(status(&base, "/", "portcullis=x").await, 401);
+    upstream.saw_nothing();
 }
