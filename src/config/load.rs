@@ -86,7 +86,7 @@ fn read(report: &Report<'_>, document: DeTable<'_>, file: &Path) -> Config {
         users: UsersConfig::read(root.table("users", "[users]"), folder),
         login: LoginConfig::read(root.table("login", "[login]")),
         log: LogConfig::read(root.table("log", "[log]")),
-        routes: RouteConfig::read_all(report, root.take("route")),
+        routes: RouteConfig::read_all(report, root.take("route"), &server.listen),
         server,
     };
     root.finish(&["admin", "telemetry"]);

@@ -294,6 +294,42 @@ fn two_routes_for_the_same_requests_clash() {
 }
 
 #[test]
+fn a_route_that_leads_back_to_the_gateway_is_refused() {
+    let text = |listen: &str, upstream: &str| {
+        let server = format!("[server]\nlisten = {listen}\npublic_url = \"https://a\"\n");
+        format!("{server}[[route]]\nupstream = «\"{upstream}\"»\n")
+    };
+    let advice = "name the address of the app; the two cannot share a port";
+    for (listen, upstream, own) in [
+        ("\"127.0.0.1:80\"", "http://127.0.0.1", "127.0.0.1:80"),
+        ("\"127.0.0.1:3000\"", "http://localhost:3000", "127.0.0.1:3000"),
+        ("\"[::1]:3000\"", "http://[::1]:3000", "[::1]:3000"),
+        ("\"[::1]:3000\"", "http://LOCALHOST:3000", "[::1]:3000"),
+        ("\"0.0.0.0:3000\"", "http://127.0.0.1:3000", "0.0.0.0:3000"),
+        ("\"0.0.0.0:3000\"", "http://0.0.0.0:3000", "0.0.0.0:3000"),
+        ("\"[::]:3000\"", "http://127.0.0.2:3000", "[::]:3000"),
+        (
+            "[\"127.0.0.1:1\", \"10.0.0.1:2\"]",
+            "http://10.0.0.1:2",
+            "10.0.0.1:2",
+        ),
+    ] {
+        let message = format!("this is the gateway itself, which listens on {own}");
+        refused(&[(&text(listen, upstream), &message, advice)]);
+    }
+    for (listen, upstream) in [
+        ("\"127.0.0.1:8443\"", "http://127.0.0.1:3000"),
+        ("\"127.0.0.1:3000\"", "http://127.0.0.2:3000"),
+        ("\"0.0.0.0:3000\"", "http://app:3000"),
+        ("\"0.0.0.0:3000\"", "http://10.0.0.1:3000"),
+        ("\"10.0.0.1:3000\"", "http://localhost:3000"),
+    ] {
+        let text = text(listen, upstream).replace(['«', '»'], "");
+        assert_eq!(config(&text).routes.len(), 1, "{text}");
+    }
+}
+
+#[test]
 fn every_route_has_a_name_of_its_own() {
     let text = [
         "host = [\"wiki.example.com\", \"w\"]\npath = \"/edit\"",

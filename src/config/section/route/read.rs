@@ -1,6 +1,11 @@
 //! Reading `[[route]]`, and what only shows when all routes are seen together.
 
-use std::{collections::HashMap, ops::Range, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    ops::Range,
+    time::Duration,
+};
 
 use super::{Access, HeaderTemplate, RouteConfig, RouteTimeouts, RulePart, UpstreamUrl, parse};
 use crate::config::reader::{Report, Table, Value};
@@ -31,8 +36,12 @@ impl RouteTimeouts {
 }
 
 impl RouteConfig {
-    /// Every route of the file, and every problem with them.
-    pub(in crate::config) fn read_all(report: &Report<'_>, routes: Option<Value<'_, '_>>) -> Vec<Self> {
+    /// Every route of the file of a gateway that listens there, and every problem with them.
+    pub(in crate::config) fn read_all(
+        report: &Report<'_>,
+        routes: Option<Value<'_, '_>>,
+        listen: &[SocketAddr],
+    ) -> Vec<Self> {
         const SMALLEST: &str =
             "the smallest route is:\n     [[route]]\n     upstream = \"http://127.0.0.1:3000\"";
         let tables = match routes {
@@ -61,6 +70,7 @@ impl RouteConfig {
         }
         let (mut routes, spans): (Vec<Self>, Vec<Spans>) = named.into_iter().unzip();
         refuse_overlaps(report, &routes, &spans);
+        refuse_loops(report, &routes, &spans, listen);
         name_all(report, &mut routes, &spans);
         warn_of_open_doors(report, &routes, &spans);
         routes
@@ -81,7 +91,7 @@ impl RouteConfig {
         let access = table.take("access");
         let access_span = access.as_ref().map(Value::span);
         let access = access.map_or(Some(Access::Rule(Vec::new())), read_access);
-        let upstream = read_upstream(&mut table);
+        let (upstream, upstream_span) = read_upstream(&mut table).unzip();
         let timeout = table.take("timeout").and_then(|value| value.table("`timeout`"));
         let timeout = timeout.map_or(RouteTimeouts::DEFAULT, RouteTimeouts::read);
         let headers = table
@@ -111,6 +121,7 @@ impl RouteConfig {
                 route: span,
                 name: name_span,
                 access: access_span,
+                upstream: upstream_span?,
             },
         ))
     }
@@ -135,6 +146,7 @@ struct Spans {
     route: Range<usize>,
     name: Option<Range<usize>>,
     access: Option<Range<usize>>,
+    upstream: Range<usize>,
 }
 
 fn plain(c: char) -> bool {
@@ -166,7 +178,8 @@ fn many<T>(value: Option<Value<'_, '_>>, parse: impl Fn(&str) -> Result<T, Strin
 /// Advice where an upstream is missing.
 const SAY_WHERE: &str = "say where it leads: upstream = \"http://127.0.0.1:3000\"";
 
-fn read_upstream(table: &mut Table<'_, '_>) -> Option<UpstreamUrl> {
+/// Where a route leads, and where that stands.
+fn read_upstream(table: &mut Table<'_, '_>) -> Option<(UpstreamUrl, Range<usize>)> {
     let Some(value) = table.take("upstream") else {
         let report = table.report();
         let problem = report.problem(table.span(), "this route has no `upstream`");
@@ -174,13 +187,17 @@ fn read_upstream(table: &mut Table<'_, '_>) -> Option<UpstreamUrl> {
         return None;
     };
     if value.is_table() {
-        return upstream_of_table(&value);
+        upstream_is_a_table(&value);
+        return None;
     }
     let span = value.span();
     let values = value.one_or_many()?;
     match values.as_slice() {
-        [one] if one.is_table() => upstream_of_table(one),
-        [one] => one.parsed(parse::upstream),
+        [one] if one.is_table() => {
+            upstream_is_a_table(one);
+            None
+        }
+        [one] => Some((one.parsed(parse::upstream)?, one.span())),
         [] => {
             let problem = table.report().problem(&span, "`upstream` is empty");
             table.report().add(problem.hint(SAY_WHERE));
@@ -193,12 +210,11 @@ fn read_upstream(table: &mut Table<'_, '_>) -> Option<UpstreamUrl> {
     }
 }
 
-fn upstream_of_table(value: &Value<'_, '_>) -> Option<UpstreamUrl> {
+fn upstream_is_a_table(value: &Value<'_, '_>) {
     value.reject_with(
         "an upstream as a table is not built yet",
         "write its address alone, as a string",
     );
-    None
 }
 
 fn read_access(value: Value<'_, '_>) -> Option<Access> {
@@ -331,6 +347,28 @@ fn refuse_overlaps(report: &Report<'_>, routes: &[RouteConfig], spans: &[Spans])
         }
         rivals.push(route);
     }
+}
+
+/// A route that leads to the gateway itself: a single request would go round until no socket is left for anybody.
+fn refuse_loops(report: &Report<'_>, routes: &[RouteConfig], spans: &[Spans], listen: &[SocketAddr]) {
+    for (route, span) in routes.iter().zip(spans) {
+        if let Some(own) = listen.iter().find(|own| leads_to(&route.upstream, **own)) {
+            let message = format!("this is the gateway itself, which listens on {own}");
+            let hint = "name the address of the app; the two cannot share a port";
+            report.add(report.problem(&span.upstream, message).hint(hint));
+        }
+    }
+}
+
+/// Whether a connection to this upstream arrives at this address of the same machine, as far as can be told without
+/// asking for names.
+fn leads_to(upstream: &UpstreamUrl, own: SocketAddr) -> bool {
+    let this_machine = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+    let arrives = match upstream.host.parse::<IpAddr>() {
+        Ok(ip) => ip == own.ip() || (this_machine(ip) && own.ip().is_unspecified()),
+        Err(_) => upstream.host == "localhost" && this_machine(own.ip()),
+    };
+    arrives && upstream.port == own.port()
 }
 
 /// Gives a name to every route that has none, and sees that no two have the same.
