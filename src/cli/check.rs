@@ -6,8 +6,9 @@ use anyhow::Context;
 
 use super::Failure;
 use crate::{
-    config::{self, Config, Problem, Severity},
-    server::tls::{Acceptor, TlsError},
+    clock::Clock,
+    config::{self, Config, Problem, PublicUrl, Severity, TlsConfig},
+    server::tls::{self, Acceptor, Doubt, TlsError},
     token::{KeyError, KeyRing},
     users::UserFile,
 };
@@ -27,7 +28,7 @@ pub(super) fn run(file: &Path, out: &mut impl Write) -> Result<(), Failure> {
         .filter(|problem| problem.severity == Severity::Error)
         .count();
     let warnings = problems.len() - errors;
-    let report = || -> anyhow::Result<()> {
+    let mut report = || -> anyhow::Result<()> {
         for problem in &problems {
             writeln!(out, "{problem}\n")?;
         }
@@ -48,7 +49,6 @@ pub(super) fn run(file: &Path, out: &mut impl Write) -> Result<(), Failure> {
         }
         Ok(())
     };
-    let mut report = report;
     report()
         .context("cannot print the result")
         .map_err(Failure::Running)?;
@@ -64,6 +64,9 @@ fn of_files(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(tls) = &config.server.tls {
         problems.extend(Acceptor::new(tls).err().map(of_tls));
+        let url = &config.server.public_url;
+        let doubts = tls::doubts(tls, url.host(), Clock::System.now());
+        problems.extend(doubts.into_iter().map(|doubt| of_doubt(doubt, tls, url)));
         if readable_by_others(&tls.key) {
             let problem = Problem::of_file(&tls.key, "other users of this machine can read the private key");
             problems.push(problem.hint(format!("chmod 600 {}", tls.key.display())).warning());
@@ -101,6 +104,25 @@ pub(super) fn of_tls(error: TlsError) -> Problem {
         TlsError::Unfit { .. } => "name another pair; `portcullis init` makes one for localhost",
     };
     Problem::of_file("[server.tls]", format!("{:#}", anyhow::Error::from(error))).hint(hint)
+}
+
+/// What a certificate that can be used will make browsers say.
+fn of_doubt(doubt: Doubt, tls: &TlsConfig, url: &PublicUrl) -> Problem {
+    let (message, hint) = match doubt {
+        Doubt::Expired => ("the certificate has expired".to_owned(), "renew it"),
+        Doubt::NotYetValid => (
+            "the certificate is not valid yet".to_owned(),
+            "is the clock of this machine right?",
+        ),
+        Doubt::OtherHost => (
+            format!(
+                "the certificate does not name \"{}\", the host of `public_url`",
+                url.host()
+            ),
+            "name a certificate of that host, or correct `public_url`",
+        ),
+    };
+    Problem::of_file(&tls.cert, message).hint(hint).warning()
 }
 
 /// Why tokens cannot be signed, and what to do about it.

@@ -126,13 +126,18 @@ impl PublicUrl {
 
     /// Whether only browsers on the gateway's own machine can use it.
     pub fn is_local(&self) -> bool {
+        let host = self.host();
+        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
+    /// The host alone, an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
         let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
         let host = match self.authority.rsplit_once(':') {
             Some((host, port)) if is_port(port) => host,
             _ => &self.authority,
         };
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        host.trim_start_matches('[').trim_end_matches(']')
     }
 
     /// `host[:port]`, in lower case.

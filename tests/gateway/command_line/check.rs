@@ -149,3 +149,34 @@ gateway.toml cannot be used: 2 errors, 0 warnings
         (2, "", format!("{problems}\n"))
     );
 }
+
+#[test]
+fn a_certificate_that_browsers_will_not_believe_is_warned_of() {
+    let folder = folder(&format!(
+        "[server]\npublic_url = \"https://wiki.example.com\"\n[server.tls]\ncert = \"a.crt\"\nkey = \"a.key\"\n{ROUTE}"
+    ));
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    fs::write(folder.path().join("a.crt"), certificate.pem()).unwrap();
+    fs::write(folder.path().join("users.toml"), "").unwrap();
+    for (file, text) in [("a.key", key.serialize_pem()), ("users.toml", String::new())] {
+        let path = folder.path().join(file);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let expected = "\
+warning: a.crt: the certificate has expired
+  = hint: renew it
+
+warning: a.crt: the certificate does not name \"wiki.example.com\", the host of `public_url`
+  = hint: name a certificate of that host, or correct `public_url`
+
+warning: users.toml: there is no user, so nobody can sign in
+  = hint: add one: portcullis user add NAME
+
+gateway.toml can be used: 1 route, 3 warnings
+";
+    succeeds(folder.path(), &["check"], "", expected);
+}
