@@ -4,14 +4,13 @@ use std::{
     fs,
     io::{self, Write},
     net::SocketAddr,
-    os::unix::fs::OpenOptionsExt,
     path::Path,
     thread,
 };
 
 use anyhow::Context;
 
-use super::{Failure, serve};
+use super::{Failure, serve, write_new};
 use crate::{
     config::{self, Config, TlsConfig},
     gateway::Gateway,
@@ -20,7 +19,10 @@ use crate::{
     server::self_signed,
 };
 
-/// The people of `demo/users.toml`; a test signs them in.
+/// The demo's own user file.
+const USERS: &str = include_str!("../../demo/users.toml");
+
+/// The people in it; a test signs them in.
 const PEOPLE: &str = "  Sign in   alice  portcullis-demo   (role: staff)
             bob    portcullis-demo   (no role)
 ";
@@ -33,7 +35,13 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
         make_certificate(tls).map_err(Failure::Setup)?;
     }
     start_sample_app(&loaded.config)?;
-    serve::serve(loaded.config, greet)
+    let users = &loaded.config.users.file;
+    // With a configuration of one's own come people of one's own.
+    let people = match fs::read_to_string(users) {
+        Ok(text) if text == USERS => PEOPLE.to_owned(),
+        _ => format!("  Sign in   as somebody in {}\n", users.display()),
+    };
+    serve::serve(loaded.config, |gateway| greet(gateway, &people))
 }
 
 /// Makes a certificate for localhost, unless there is one.
@@ -43,18 +51,7 @@ fn make_certificate(tls: &TlsConfig) -> anyhow::Result<()> {
     }
     let (cert, key) = self_signed::localhost_certificate().context("cannot make a certificate")?;
     for (path, pem, mode) in [(&tls.cert, cert, 0o644), (&tls.key, key, 0o600)] {
-        let write = || {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(mode)
-                .open(path)?;
-            file.write_all(pem.as_bytes())
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))?;
+        write_new(path, &pem, mode)?;
     }
     Ok(())
 }
@@ -86,14 +83,14 @@ fn start_sample_app(config: &Config) -> Result<(), Failure> {
 }
 
 /// Says where to go and who to be.
-fn greet(gateway: &Gateway) {
+fn greet(gateway: &Gateway, people: &str) {
     let url = &gateway.server.public_url;
     let note = match url.is_secure() {
         true => "  The certificate was made on this machine: the browser will ask whether you trust it.\n",
         false => "",
     };
     let greeting =
-        format!("\n  The demo is ready. Ctrl-C ends it.\n\n  Open      {url}/\n{PEOPLE}\n{note}\n");
+        format!("\n  The demo is ready. Ctrl-C ends it.\n\n  Open      {url}/\n{people}\n{note}\n");
     let mut out = io::stdout().lock();
     // Somebody who closed standard output still wants the demo.
     let _ = out.write_all(greeting.as_bytes()).and_then(|()| out.flush());

@@ -1,15 +1,10 @@
 //! `portcullis init`: a first configuration for one's own app.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{io::Write, path::Path};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
-use super::Failure;
+use super::{Failure, write_new};
 use crate::server::self_signed;
 
 /// Writes the files into `dir`; overwrites nothing.
@@ -39,7 +34,7 @@ fn write_all(dir: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     }
     for (name, text, mode) in &files {
         let path = dir.join(name);
-        write_new(&path, text, *mode).with_context(|| format!("cannot write {}", path.display()))?;
+        write_new(&path, text, *mode)?;
     }
     // Told once all of it is there: nobody who stops listening gets half of it.
     for (name, ..) in &files {
@@ -55,18 +50,6 @@ fn write_all(dir: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         "\nNext:\n  1. put your app's address into gateway.toml (`upstream`)\n  2. {here}portcullis user add YOUR_NAME\n  3. {here}portcullis\n  4. open https://localhost:8443/"
     )?;
     Ok(())
-}
-
-fn write_new(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?
-        .write_all(text.as_bytes())
 }
 
 const GATEWAY: &str = r#"# What portcullis does. `portcullis check` tells whether it understands this file.

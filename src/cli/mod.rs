@@ -3,8 +3,10 @@
 //! 0: fine. 1: it failed while running. 2: the configuration or the arguments are wrong.
 
 use std::{
+    fs::{self, OpenOptions},
     io::{self, Write},
-    path::PathBuf,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -129,6 +131,22 @@ fn run(cli: &Cli) -> Result<(), Failure> {
                 .map_err(Failure::Running)
         }
     }
+}
+
+/// Writes a file that is not there yet, with its folders.
+fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    let write = || {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)?;
+        file.write_all(text.as_bytes())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Prints a failure to standard error, one chain of causes. A reader that closed its pipe has seen enough.
