@@ -17,7 +17,7 @@ use crate::{
 /// Where people sign in.
 pub const LOGIN_PATH: &str = "/.auth/login";
 
-/// Seconds after which asking an upstream again makes sense: one of its health intervals.
+/// Seconds after which asking an upstream again makes sense: about as long as an app takes to start.
 const UPSTREAM_RETRY_AFTER: u64 = 5;
 
 /// What of a query component needs no encoding: a path stays readable in the address bar.
@@ -56,7 +56,9 @@ pub fn refuse(refusal: &Refusal, asked: &Asked<'_>) -> Response<String> {
     let status = status(refusal);
     let login_url = login_url(asked.return_to);
     let mut response = if !asked.wants_page {
-        problem(refusal, status, asked, &login_url)
+        let helps = matches!(refusal, Refusal::NotSignedIn { .. });
+        let login_url = helps.then_some(login_url.as_str());
+        problem(status, &detail(refusal), asked.request_id, login_url)
     } else if let Refusal::NotSignedIn { .. } = refusal {
         see_other(&login_url)
     } else {
@@ -150,14 +152,20 @@ fn add_headers(headers: &mut HeaderMap, refusal: &Refusal, status: StatusCode) {
     }
 }
 
-fn problem(refusal: &Refusal, status: StatusCode, asked: &Asked<'_>, login_url: &str) -> Response<String> {
+/// Problem details: what is wrong, in a sentence, and where to sign in if that would help.
+pub fn problem(
+    status: StatusCode,
+    detail: &str,
+    request_id: RequestId,
+    login_url: Option<&str>,
+) -> Response<String> {
     let body = Problem {
         r#type: "about:blank",
         title: status.canonical_reason().unwrap_or("Refused"),
         status: status.as_u16(),
-        detail: &detail(refusal),
-        request_id: asked.request_id.as_str(),
-        login_url: matches!(refusal, Refusal::NotSignedIn { .. }).then_some(login_url),
+        detail,
+        request_id: request_id.as_str(),
+        login_url,
     };
     let mut response = json(status, &body);
     response.headers_mut().insert(

@@ -36,16 +36,6 @@ struct SignedIn<'a> {
     idle_timeout: u64,
 }
 
-/// What a program learns when it has not.
-#[derive(Serialize)]
-struct NotSignedIn<'a> {
-    r#type: &'static str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    request_id: &'a str,
-}
-
 /// The sign-in page.
 pub(super) fn page(
     gateway: &Gateway,
@@ -288,20 +278,8 @@ impl Failure {
                 "Signing in does not work just now.",
             ),
         };
-        let document = NotSignedIn {
-            r#type: "about:blank",
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
-            detail,
-            request_id: visit.request_id.as_str(),
-        };
-        let mut response = respond::json(status, &document);
-        let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            http::HeaderValue::from_static("application/problem+json"),
-        );
-        self.add_retry_after(headers);
+        let mut response = respond::problem(status, detail, visit.request_id, None);
+        self.add_retry_after(response.headers_mut());
         response
     }
 
