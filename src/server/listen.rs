@@ -21,11 +21,24 @@ pub struct Listeners {
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}")]
+#[error("cannot listen on {address}{}", self.advice())]
 pub struct ListenError {
     address: SocketAddr,
     #[source]
     source: io::Error,
+}
+
+impl ListenError {
+    /// What the system's own words leave open.
+    fn advice(&self) -> &'static str {
+        match self.source.kind() {
+            io::ErrorKind::PermissionDenied => {
+                ", since ports below 1024 are for root and for programs with CAP_NET_BIND_SERVICE"
+            }
+            io::ErrorKind::AddrNotAvailable => ", since this machine does not have that address",
+            _ => "",
+        }
+    }
 }
 
 impl Listeners {
