@@ -1,4 +1,7 @@
 //! How durations and sizes are written: whole numbers with a unit.
+//!
+//! Stricter than the crates for it, on purpose: to them `30M` is two and a half years, and `64k` or a bare `64` a size.
+//! Here what could mean two things is an error that says how to write it.
 
 use std::time::Duration;
 
