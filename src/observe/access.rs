@@ -5,11 +5,15 @@ use std::{
     fs::OpenOptions,
     io::{self, Write as _},
     net::IpAddr,
+    num::NonZero,
     time::Duration,
 };
 
 use serde::Serialize;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::{
+    Iso8601,
+    iso8601::{self, EncodedConfig, TimePrecision},
+};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 
 use super::printable;
@@ -58,11 +62,18 @@ fn rfc3339<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::O
     serializer.serialize_str(&format_time(*time))
 }
 
+/// Always to the millisecond, so that lines are as long as one another and sort by time.
+const TIME: EncodedConfig = iso8601::Config::DEFAULT
+    .set_time_precision(TimePrecision::Second {
+        decimal_digits: NonZero::new(3),
+    })
+    .encode();
+
 fn format_time(time: Timestamp) -> String {
     let nanos = i128::from(time.unix_millis()) * 1_000_000;
     time::OffsetDateTime::from_unix_timestamp_nanos(nanos)
         .ok()
-        .and_then(|time| time.format(&Rfc3339).ok())
+        .and_then(|time| time.format(&Iso8601::<TIME>).ok())
         .unwrap_or_default()
 }
 
@@ -200,6 +211,17 @@ mod tests {
             let parsed: serde_json::Value =
                 serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
             assert_eq!(parsed["user"], hostile);
+        }
+    }
+
+    #[test]
+    fn times_are_written_to_the_millisecond() {
+        for (millis, text) in [
+            (1_700_000_000_000, "2023-11-14T22:13:20.000Z"),
+            (1_700_000_000_100, "2023-11-14T22:13:20.100Z"),
+            (1_700_000_000_007, "2023-11-14T22:13:20.007Z"),
+        ] {
+            assert_eq!(format_time(Timestamp::from_unix_millis(millis)), text);
         }
     }
 
