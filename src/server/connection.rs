@@ -27,6 +27,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     activity::{Activity, Guard, RequestGuard, Watched},
@@ -66,6 +67,11 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
+/// Answered to plain HTTP where TLS is spoken, so that whoever forgot the "s" learns of it.
+const SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 57\r\n\r\n\
+    This port speaks HTTPS: begin the address with https://.\n";
+
 /// Serves a connection until it ends.
 pub(super) async fn serve(
     worker: Rc<Worker>,
@@ -99,8 +105,12 @@ pub(super) async fn serve(
             };
             served.speak(stream, multiplexed).await
         }
-        Some(tls::Acceptor(acceptor)) => match timeout(limit, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => {
+        Some(tls::Acceptor(acceptor)) => match timeout(limit, handshake(&acceptor, stream)).await {
+            Ok(Ok(None)) => {
+                tracing::debug!(%client, "plain HTTP where TLS is spoken");
+                return;
+            }
+            Ok(Ok(Some(stream))) => {
                 let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 // The handshake is over; a request's head has its own time.
                 activity.touch();
@@ -143,6 +153,28 @@ async fn begins_with_http2_preface(stream: &TcpStream) -> io::Result<bool> {
     let seen = stream.peek(&mut start).await?;
     // Nobody sends the preface in pieces; a piece that could also begin a PROPFIND is HTTP/1.
     Ok(start.get(..seen) == Some(HTTP2_PREFACE))
+}
+
+/// Agrees on TLS with a client; `None` with one that speaks plain HTTP, who is told so.
+async fn handshake(
+    acceptor: &TlsAcceptor,
+    mut stream: TcpStream,
+) -> io::Result<Option<TlsStream<TcpStream>>> {
+    let mut start = [0; 5];
+    let seen = stream.peek(&mut start).await?;
+    let start = start.get(..seen).unwrap_or_default();
+    // What browsers and programs begin with; no handshake begins with a letter.
+    if ![&b"GET /"[..], b"HEAD ", b"POST "].contains(&start) {
+        return acceptor.accept(stream).await.map(Some);
+    }
+    // A client that does not take the last words in time does not get them.
+    let _ = timeout(FAREWELL, async {
+        stream.write_all(SPEAKS_TLS).await?;
+        stream.shutdown().await?;
+        linger(stream).await
+    })
+    .await;
+    Ok(None)
 }
 
 /// Takes in what the client still sends, until it closes. Closing under a body that was not read would make the kernel

@@ -98,12 +98,39 @@ async fn the_protocol_is_agreed_on_in_the_handshake() {
 }
 
 #[tokio::test]
+async fn plain_http_is_told_that_tls_is_spoken_and_goes_no_further() {
+    let upstream = Upstream::start();
+    let gateway = gateway().public("/", &upstream).tls().start().await;
+    for request in [
+        "GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+        "HEAD /a HTTP/1.0\r\n\r\n".to_owned(),
+        format!(
+            "POST /.auth/login HTTP/1.1\r\ncontent-length: 100000\r\n\r\n{}",
+            "x".repeat(100_000)
+        ),
+    ] {
+        let mut client = gateway.wire().await;
+        client.send(request.as_bytes()).await;
+        client.finish().await;
+        let said = String::from_utf8(client.rest().await).unwrap();
+        assert!(said.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{said:?}");
+        let (head, body) = said.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.contains(&format!("content-length: {}", body.len())),
+            "{said:?}"
+        );
+        assert!(body.contains("https://"), "{said:?}");
+    }
+    upstream.saw_nothing();
+}
+
+#[tokio::test]
 async fn what_is_no_tls_does_no_harm() {
     let upstream = Upstream::start();
     let gateway = gateway().public("/", &upstream).tls().start().await;
     for noise in [
-        &b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..],
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        b"GET",
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"\x16\x03\x01\xff\xff",
         b"\x16\x03\x01\x00\x04\x01\x00\x00\x00",
