@@ -45,7 +45,8 @@
 //! - Nothing is forwarded without a permit, and only `authorize` makes one.
 //! - A credential that cannot be checked, for whatever reason, is no credential.
 //! - Secrets are held as hashes, or in types that do not print.
-//! - There is no lock per request that another worker can hold, no global, and no `unsafe`.
+//! - What workers share is read without waiting, but for a shard of the session table while another worker puts a
+//!   session in or takes one out. There is no global, and no `unsafe`.
 
 pub mod cli;
 

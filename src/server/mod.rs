@@ -1,7 +1,7 @@
 //! Listening, serving and stopping.
 //!
 //! A worker per core: a thread with a runtime of its own, its own sockets, its own connections and its
-//! own upstream pool. Workers share the [`Gateway`] and take no lock of each other's per request.
+//! own upstream pool. Workers share the [`Gateway`], and hold none of its locks across an await.
 
 use std::{
     io,
