@@ -1,12 +1,10 @@
 //! Room for as many connections as the configuration allows.
 //!
-//! Each takes a file descriptor, and its way up another. Most systems start a program with room for 1024 and let it ask
-//! for more; without asking, five hundred connections would keep everybody else out.
+//! Each takes a file descriptor, and another while a request of it is on its way. Most systems start a program with
+//! room for 1024 and let it ask for more; without asking, five hundred connections would keep everybody else out.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Descriptors of a connection: its own, and that of its upstream.
-const OF_A_CONNECTION: usize = 2;
 /// Descriptors of the gateway itself: sockets, runtimes, files.
 const OF_THE_GATEWAY: usize = 128;
 
@@ -19,17 +17,17 @@ pub(super) fn make_room(max_connections: usize) {
         tracing::debug!(%error, "cannot ask for more file descriptors");
         limit.current = granted;
     }
-    let needed = max_connections
-        .saturating_mul(OF_A_CONNECTION)
-        .saturating_add(OF_THE_GATEWAY);
+    // Without these not even idle clients would all fit in; with twice as many all can be busy at once.
+    let least = max_connections.saturating_add(OF_THE_GATEWAY);
+    let enough = least.saturating_add(max_connections);
     // Where there is no number there is no limit.
     if let Some(descriptors) = limit.current
-        && usize::try_from(descriptors).is_ok_and(|descriptors| descriptors < needed)
+        && usize::try_from(descriptors).is_ok_and(|descriptors| descriptors < least)
     {
         tracing::warn!(
             descriptors,
             max_connections,
-            "the system grants too few file descriptors for `max_connections`: raise its limit to {needed} \
+            "the system grants too few file descriptors for `max_connections`: raise its limit to {enough} \
              (LimitNOFILE in systemd), or allow fewer connections"
         );
     }

@@ -287,7 +287,7 @@ async fn it_asks_for_the_file_descriptors_that_its_connections_need() {
     let said = gateway.last_words();
     assert!(!said.contains("file descriptors"), "{said}");
     // Where the system grants no more it says what is missing, and serves all the same.
-    let mut command = with_descriptors(folder.path(), "ulimit -n 256");
+    let mut command = with_descriptors(folder.path(), "ulimit -n 200");
     let warning = "too few file descriptors for `max_connections`: raise its limit to 328";
     let gateway = Running::start(&mut command, warning);
     let base = address(&gateway, "http");
