@@ -10,7 +10,11 @@ use std::{
 
 use anyhow::Context;
 
-use super::{Failure, serve, write_new};
+use super::{
+    Failure,
+    serve::{self, AtHangup},
+    write_new,
+};
 use crate::{
     config::{self, Config, TlsConfig},
     gateway::Gateway,
@@ -41,7 +45,7 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
         Ok(text) if text == USERS => PEOPLE.to_owned(),
         _ => format!("  Sign in   as somebody in {}\n", users.display()),
     };
-    serve::serve(loaded.config, |gateway| greet(gateway, &people))
+    serve::serve(loaded.config, AtHangup::End, |gateway| greet(gateway, &people))
 }
 
 /// Makes a certificate for localhost, unless there is one.

@@ -1,15 +1,16 @@
 //! `portcullis serve`.
 
-use std::{path::Path, sync::Arc, thread};
+use std::{io, path::Path, sync::Arc, thread};
 
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, check};
 use crate::{
     clock::Clock,
     config::{self, Config},
     gateway::{BuildError, Gateway},
-    observe::log,
+    observe::{access::AccessLogger, log},
     server::{self, Listeners, tls::Acceptor},
 };
 
@@ -20,14 +21,27 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.summary());
     }
-    serve(loaded.config, |_| {})
+    serve(loaded.config, AtHangup::Reopen, |_| {})
+}
+
+/// What SIGHUP does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtHangup {
+    /// The access log's file is opened anew: programs that move logs away send it then.
+    Reopen,
+    /// It ends, as a program does whose terminal is closed.
+    End,
 }
 
 /// Builds the gateway of a configuration and serves until SIGTERM or SIGINT. `listening` is called once every
 /// socket is bound.
 ///
 /// Everything that can fail is done before the first connection is accepted.
-pub(super) fn serve(config: Config, listening: impl FnOnce(&Gateway)) -> Result<(), Failure> {
+pub(super) fn serve(
+    config: Config,
+    at_hangup: AtHangup,
+    listening: impl FnOnce(&Gateway),
+) -> Result<(), Failure> {
     let tls = match &config.server.tls {
         Some(tls) => Some(Acceptor::new(tls).map_err(|error| Failure::Problems(vec![check::of_tls(error)]))?),
         None => None,
@@ -48,6 +62,10 @@ pub(super) fn serve(config: Config, listening: impl FnOnce(&Gateway)) -> Result<
         Listeners::bind(&gateway.server.listen, gateway.server.workers).map_err(anyhow::Error::from)?;
     // Before anybody is told that it serves: whoever hears that may stop it at once.
     let signals = trigger.on_signals().context("cannot listen for signals")?;
+    if at_hangup == AtHangup::Reopen {
+        let hangups = reopen_at_hangup(gateway.access_log.clone()).context("cannot listen for signals")?;
+        runtime.spawn(hangups);
+    }
     drop(inside);
     // Ends with the process: it waits for a signal that may never come.
     thread::Builder::new()
@@ -61,4 +79,15 @@ pub(super) fn serve(config: Config, listening: impl FnOnce(&Gateway)) -> Result<
     server::serve(&gateway, listeners, tls.as_ref(), &shutdown).context("serving failed")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Opens the access log anew at each SIGHUP, for ever.
+fn reopen_at_hangup(access_log: AccessLogger) -> io::Result<impl Future<Output = ()>> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangups.recv().await.is_some() {
+            tracing::info!("opening the access log anew");
+            access_log.reopen();
+        }
+    })
 }

@@ -2,10 +2,15 @@
 
 use std::{
     fmt::Write as _,
-    fs::OpenOptions,
-    io::{self, Write as _},
+    fs::{File, OpenOptions},
+    io::{self, Write},
     net::IpAddr,
     num::NonZero,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -87,6 +92,7 @@ pub fn millis(duration: Duration) -> f64 {
 #[derive(Debug, Clone, Default)]
 pub struct AccessLogger {
     writer: Option<(LogFormat, NonBlocking)>,
+    moved: Arc<AtomicBool>,
 }
 
 /// Writes out what is still on its way when it is dropped.
@@ -101,16 +107,20 @@ impl AccessLogger {
     /// # Errors
     /// The file cannot be opened for appending.
     pub fn open(config: &LogConfig) -> io::Result<(Self, FlushOnDrop)> {
+        let moved = Arc::default();
         let (writer, guard) = match &config.access {
             AccessLog::Off => return Ok((Self::default(), FlushOnDrop::default())),
             AccessLog::Stdout => tracing_appender::non_blocking(io::stdout()),
-            AccessLog::File(path) => {
-                tracing_appender::non_blocking(OpenOptions::new().create(true).append(true).open(path)?)
-            }
+            AccessLog::File(path) => tracing_appender::non_blocking(LogFile {
+                file: append_to(path)?,
+                path: path.clone(),
+                moved: Arc::clone(&moved),
+            }),
         };
         Ok((
             Self {
                 writer: Some((config.format, writer)),
+                moved,
             },
             FlushOnDrop { _worker: Some(guard) },
         ))
@@ -119,6 +129,11 @@ impl AccessLogger {
     /// Whether lines go anywhere.
     pub fn is_on(&self) -> bool {
         self.writer.is_some()
+    }
+
+    /// Opens the file anew before the next line: somebody has moved it away.
+    pub fn reopen(&self) {
+        self.moved.store(true, Ordering::Relaxed);
     }
 
     /// Writes one line.
@@ -136,6 +151,36 @@ impl AccessLogger {
         line.push('\n');
         // Standard output that was closed is no reason to stop serving.
         let _ = writer.clone().write_all(line.as_bytes());
+    }
+}
+
+/// The file of an access log, which others may move away.
+struct LogFile {
+    path: PathBuf,
+    file: File,
+    moved: Arc<AtomicBool>,
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.moved.swap(false, Ordering::Relaxed) {
+            match append_to(&self.path) {
+                Ok(file) => self.file = file,
+                // Lines in the wrong file are better than none.
+                Err(error) => {
+                    tracing::error!(%error, path = %self.path.display(), "cannot open the access log anew");
+                }
+            }
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

@@ -294,3 +294,37 @@ async fn it_asks_for_the_file_descriptors_that_its_connections_need() {
     assert_eq!(status(&base, "/", "portcullis=x").await, 401);
     upstream.saw_nothing();
 }
+
+#[tokio::test]
+async fn an_access_log_that_was_moved_away_is_begun_anew_at_sighup() {
+    let upstream = Upstream::start();
+    let text = config(&upstream, "").replace("\"off\"", "\"access.log\"");
+    let folder = folder(&text);
+    fs::write(folder.path().join("users.toml"), "").unwrap();
+    let gateway = Running::start(&mut portcullis(folder.path(), &["serve"]), "listening");
+    let base = address(&gateway, "http");
+    let (log, moved) = (
+        folder.path().join("access.log"),
+        folder.path().join("access.log.1"),
+    );
+    assert_eq!(status(&base, "/before", "").await, 401);
+    fs::rename(&log, &moved).unwrap();
+    gateway.hang_up();
+    gateway.wait_for("opening the access log anew");
+    let anew = async {
+        while !log.exists() {
+            assert_eq!(status(&base, "/after", "").await, 401);
+        }
+    };
+    soon("a new log", anew).await;
+    assert!(gateway.stop().success(), "it goes on until it is told to stop");
+    let lines = |file| fs::read_to_string(file).unwrap();
+    assert!(lines(&moved).contains("/before"));
+    assert!(lines(&log).contains("/after") && !lines(&log).contains("/before"));
+}
+
+#[test]
+fn the_demo_ends_with_its_terminal() {
+    let demo = crate::harness::Demo::start();
+    demo.ends_with_its_terminal();
+}

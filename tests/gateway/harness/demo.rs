@@ -52,6 +52,13 @@ impl Demo {
         word_after(&self.running.output(), name)
     }
 
+    /// Closes its terminal, and waits for its end.
+    #[track_caller]
+    pub fn ends_with_its_terminal(self) {
+        self.running.hang_up();
+        self.running.ended();
+    }
+
     /// Waits until it has written `text`, in an access line for instance.
     #[track_caller]
     pub fn writes(&self, text: &str) {

@@ -114,6 +114,11 @@ impl Running {
         self.signal(rustix::process::Signal::INT);
     }
 
+    /// Sends SIGHUP, as programs do that have moved a log away, and terminals that are closed.
+    pub fn hang_up(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
     fn signal(&self, signal: rustix::process::Signal) {
         let id = rustix::process::Pid::from_child(&self.child);
         // It may have ended already, which is all that is wanted.
