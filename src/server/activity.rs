@@ -155,7 +155,7 @@ impl Activity {
     }
 
     fn is_overdue(&self) -> bool {
-        if self.requests.load(Ordering::Relaxed) > 0 {
+        if self.is_busy() {
             return false;
         }
         let limit = match self.reading_head.load(Ordering::Relaxed) && !self.is_multiplexed() {
@@ -164,6 +164,11 @@ impl Activity {
         };
         let now = self.clock.millis.load(Ordering::Relaxed);
         Duration::from_millis(now.saturating_sub(self.since.load(Ordering::Relaxed))) >= limit
+    }
+
+    /// Whether a request runs.
+    pub(super) fn is_busy(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
     }
 
     /// Whether a request's head has begun to come and is not complete.
@@ -183,7 +188,7 @@ impl Activity {
     /// Bytes came. Between requests they are the beginning of a head, whose time runs from its first byte: a
     /// client that sends one now and then gains nothing.
     fn received(&self) {
-        if self.requests.load(Ordering::Relaxed) > 0 {
+        if self.is_busy() {
             return;
         }
         self.heard.store(true, Ordering::Relaxed);

@@ -172,6 +172,25 @@ async fn a_request_that_is_half_here_is_waited_for() {
 }
 
 #[tokio::test]
+async fn an_http_2_client_that_has_fallen_asleep_is_not_waited_for() {
+    let upstream = Upstream::start();
+    let gateway = gateway()
+        .public("/", &upstream)
+        .server("shutdown_grace = \"1h\"")
+        .start()
+        .await;
+    let mut client = gateway.wire().await;
+    // The preface and empty settings; what the gateway says to that is never acknowledged.
+    client
+        .send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+        .await;
+    client.exactly(9).await;
+    gateway.drain();
+    gateway.ended().await;
+    upstream.saw_nothing();
+}
+
+#[tokio::test]
 async fn nothing_outlasts_the_grace() {
     let upstream = PlayedUpstream::start().await;
     let (gateway, mut client, mut app) = busy(&upstream, "2s").await;
