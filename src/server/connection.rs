@@ -21,6 +21,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::RecvFlags;
 use rustix::net::sockopt;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -93,7 +94,8 @@ pub(super) async fn serve(
             let multiplexed = tokio::select! {
                 biased;
                 multiplexed = timeout(limit, begins_with_http2_preface(&stream)) => multiplexed,
-                () = shutdown.started_and_no_news() => return,
+                // On a busy machine the runtime may not have heard yet of what the kernel has.
+                () = shutdown.started_and_no_news() => Ok(has_sent_http2_preface(&stream)),
             };
             let Ok(Ok(multiplexed)) = multiplexed else { return };
             let served = Served {
@@ -183,6 +185,16 @@ async fn linger(mut stream: impl AsyncRead + Unpin) -> io::Result<()> {
     let mut waste = vec![0; 8 * 1024];
     while stream.read(&mut waste).await? > 0 {}
     Ok(())
+}
+
+/// The same of what has come by now.
+///
+/// # Errors
+/// Nothing has.
+fn has_sent_http2_preface(stream: &TcpStream) -> io::Result<bool> {
+    let mut start = [0; HTTP2_PREFACE.len()];
+    let (_, seen) = rustix::net::recv(stream, &mut start[..], RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+    Ok(start.get(..seen) == Some(HTTP2_PREFACE))
 }
 
 /// What serving a connection needs.
