@@ -179,17 +179,18 @@ async fn a_client_that_does_not_wait_leaves_its_line_all_the_same() {
         })
         .collect();
     assert_eq!(lines.len(), 3, "{log:?}");
-    // 499 is what nginx writes for a client that did not wait.
-    assert_eq!(lines[0], (499, 0, &json!("client_gone")));
-    assert_eq!(lines[1], (200, 4, &Value::Null));
+    // Two workers write, so the lines have no order. 499 is what nginx writes for a client that did not wait.
+    let gone = (499, 0, &json!("client_gone"));
+    let half = (200, 4, &Value::Null);
+    assert!(lines.contains(&gone) && lines.contains(&half), "{lines:?}");
     // Whoever breaks off amid a body may be seen to do that before being seen to be gone.
-    let broke_off = (400, &json!("body_broke_off"));
-    let gone = (499, &json!("client_gone"));
-    assert!(
-        [broke_off, gone].contains(&(lines[2].0, lines[2].2)),
-        "{:?}",
-        log[3]
-    );
+    let broke_off = json!("body_broke_off");
+    let may_say = |(status, _, refusal): &(u64, u64, &Value)| match status {
+        400 => **refusal == broke_off,
+        499 => *refusal == gone.2,
+        status => *status == 200,
+    };
+    assert!(lines.iter().all(may_say), "{lines:?}");
     assert!(
         log[1..]
             .iter()
