@@ -59,8 +59,11 @@ fn bearer_token(value: &[u8]) -> Result<Option<&str>, TokenError> {
     let token = std::str::from_utf8(token)
         .map_err(|_| TokenError::Grammar)?
         .trim_start_matches(' ');
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    if token.is_empty() || !token.bytes().all(allowed) {
+    let allowed = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+    };
+    // Without an early end, so that the compiler looks at sixteen bytes at a time.
+    if token.is_empty() || !token.bytes().fold(true, |all, byte| all & allowed(byte)) {
         return Err(TokenError::Grammar);
     }
     Ok(Some(token))

@@ -19,13 +19,10 @@ pub enum Presented<'a> {
 /// Looks for a cookie by its exact name. Costs one pass over the header and no allocation.
 pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Presented<'a> {
     let mut found = Presented::Absent;
-    for pair in pairs(headers) {
-        let (key, value) = split_pair(pair);
-        if key == name.as_bytes() {
-            match found {
-                Presented::Absent => found = Presented::One(value),
-                Presented::One(_) | Presented::Several => return Presented::Several,
-            }
+    for value in pairs(headers).filter_map(|pair| value_of(pair, name)) {
+        match found {
+            Presented::Absent => found = Presented::One(value),
+            Presented::One(_) | Presented::Several => return Presented::Several,
         }
     }
     found
@@ -36,10 +33,7 @@ pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Presented<'a> {
 /// HTTP/2 clients may send one header per cookie; upstreams of HTTP/1.1 must see them joined
 /// (RFC 9113, section 8.2.3).
 pub fn without<'a>(headers: &'a HeaderMap, names: &[&str]) -> Option<Cow<'a, [u8]>> {
-    let ours = |pair: &[u8]| {
-        let (key, _) = split_pair(pair);
-        names.iter().any(|name| key == name.as_bytes())
-    };
+    let ours = |pair: &[u8]| names.iter().any(|name| value_of(pair, name).is_some());
     let mut sent = headers.get_all(header::COOKIE).iter();
     let first = sent.next()?;
     if sent.next().is_none() && !pairs(headers).any(ours) {
@@ -63,17 +57,10 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         .map(<[u8]>::trim_ascii)
 }
 
-fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
-    match pair.iter().position(|&byte| byte == b'=') {
-        Some(at) => {
-            let (key, value) = pair.split_at(at);
-            (
-                key.trim_ascii_end(),
-                value.get(1..).unwrap_or_default().trim_ascii_start(),
-            )
-        }
-        None => (b"", pair),
-    }
+/// What a pair gives the cookie of this name, if it is that cookie's.
+fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let rest = pair.strip_prefix(name.as_bytes())?.trim_ascii_start();
+    rest.strip_prefix(b"=").map(<[u8]>::trim_ascii_start)
 }
 
 /// The name under which a browser sends the cookie of a `Set-Cookie` value back. One that has no name (`=value`) is
