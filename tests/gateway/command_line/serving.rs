@@ -18,6 +18,8 @@ pub(super) fn address(gateway: &Running, scheme: &str) -> String {
 
 #[track_caller]
 fn socket(gateway: &Running) -> String {
+    // On standard error, which may be read later than what was waited for on standard output.
+    gateway.wait_for("address=");
     let log = gateway.output();
     let (_, rest) = log.split_once("address=").unwrap();
     rest.split_whitespace().next().unwrap().to_owned()
