@@ -221,13 +221,13 @@ fn config(text: &str) -> Config {
 }
 
 fn alice() -> Identity {
-    Identity {
-        username: UserName::parse("alice").unwrap(),
-        name: Some("Alice Liddell".to_owned()),
-        email: Some("alice@example.com".to_owned()),
-        roles: vec!["staff".to_owned(), "dev".to_owned()],
-        stamp: None,
-    }
+    Identity::new(
+        UserName::parse("alice").unwrap(),
+        Some("Alice Liddell".to_owned()),
+        Some("alice@example.com".to_owned()),
+        vec!["staff".to_owned(), "dev".to_owned()],
+        None,
+    )
 }
 
 /// What a browser sends with every click: our cookie is one of many.

@@ -1,6 +1,12 @@
 //! Who a request comes from. Plain data: how it was established is `authenticate`'s business.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -108,8 +114,8 @@ impl Stamp {
     }
 }
 
-/// A signed-in person as rules, headers and logs see them. Shared by all of a session's requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A signed-in person as rules, headers and logs see them. Shared by all requests of their session or token, so that
+/// what each of them needs is made once.
 pub struct Identity {
     /// The unique name.
     pub username: UserName,
@@ -122,12 +128,82 @@ pub struct Identity {
     /// What the directory held of them when it vouched for them. A token that somebody else made with our key may
     /// have none.
     pub stamp: Option<Stamp>,
+    headers: Box<[(&'static str, Box<str>)]>,
+    vouched_in: AtomicU64,
 }
 
 impl Identity {
+    /// The person of these facts.
+    pub fn new(
+        username: UserName,
+        name: Option<String>,
+        email: Option<String>,
+        roles: Vec<String>,
+        stamp: Option<Stamp>,
+    ) -> Self {
+        let groups = roles.join(",");
+        let fields = [
+            ("remote-user", username.as_str()),
+            ("remote-name", name.as_deref().unwrap_or_default()),
+            ("remote-email", email.as_deref().unwrap_or_default()),
+            ("remote-groups", &groups),
+        ];
+        let fit = fields.into_iter().filter(|(_, text)| is_header_value(text));
+        Self {
+            headers: fit.map(|(name, text)| (name, text.into())).collect(),
+            username,
+            name,
+            email,
+            roles,
+            stamp,
+            vouched_in: AtomicU64::default(),
+        }
+    }
+
+    /// The headers that tell an app who it is. There is none for what the person has not got.
+    pub fn headers(&self) -> &[(&'static str, Box<str>)] {
+        &self.headers
+    }
+
+    /// Whether the directory has vouched for this person in this generation of itself: nothing has to be looked up
+    /// again before the next.
+    pub fn was_vouched_for_in(&self, generation: u64) -> bool {
+        self.vouched_in.load(Ordering::Relaxed) == generation
+    }
+
+    /// Notes that it has.
+    pub fn note_vouched_for_in(&self, generation: u64) {
+        self.vouched_in.store(generation, Ordering::Relaxed);
+    }
+
     /// The roles as one comma-separated list, in the order of the directory.
     pub fn roles_joined(&self) -> String {
         self.roles.join(",")
+    }
+
+    /// What makes somebody who they are; everything else follows from it, or from the moment.
+    fn facts(&self) -> (&UserName, Option<&str>, Option<&str>, &[String], Option<&Stamp>) {
+        (
+            &self.username,
+            self.name.as_deref(),
+            self.email.as_deref(),
+            &self.roles,
+            self.stamp.as_ref(),
+        )
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.facts() == other.facts()
+    }
+}
+
+impl Eq for Identity {}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Identity").field(&self.facts()).finish()
     }
 }
 
@@ -152,5 +228,56 @@ impl Credential {
             Self::Session => "session",
             Self::Bearer => "bearer",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(name: &str, email: &str, roles: &[&str]) -> Identity {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let roles = roles.iter().map(ToString::to_string).collect();
+        let username = UserName::parse("al\u{ef}ce").unwrap();
+        Identity::new(username, some(name), some(email), roles, None)
+    }
+
+    #[test]
+    fn an_app_is_told_what_a_person_has_got_and_nothing_that_is_unfit_for_a_header() {
+        for (name, email, roles, headers) in [
+            ("", "", &[][..], &[("remote-user", "al\u{ef}ce")][..]),
+            (
+                "Al\u{ef}ce Liddell",
+                "alice@example.com",
+                &["staff", "dev"],
+                &[
+                    ("remote-user", "al\u{ef}ce"),
+                    ("remote-name", "Al\u{ef}ce Liddell"),
+                    ("remote-email", "alice@example.com"),
+                    ("remote-groups", "staff,dev"),
+                ],
+            ),
+            (
+                "Alice\r\nRemote-User: root",
+                "\0",
+                &["staff\n"],
+                &[("remote-user", "al\u{ef}ce")],
+            ),
+        ] {
+            let identity = identity(name, email, roles);
+            let told = identity.headers().iter().map(|(name, value)| (*name, &**value));
+            assert_eq!(told.collect::<Vec<_>>(), headers);
+        }
+    }
+
+    #[test]
+    fn two_are_one_person_when_all_their_facts_are_the_same() {
+        let alice = identity("Alice", "a@example.com", &["staff"]);
+        let again = identity("Alice", "a@example.com", &["staff"]);
+        again.note_vouched_for_in(1);
+        assert_eq!(alice, again);
+        assert_ne!(alice, identity("Alice", "", &["staff"]));
+        assert_ne!(alice, identity("Alice", "a@example.com", &["staff", "dev"]));
+        assert_ne!(alice, identity("a@example.com", "Alice", &["staff"]));
     }
 }

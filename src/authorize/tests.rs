@@ -39,13 +39,8 @@ fn route(access: Access) -> Arc<Route> {
 }
 
 fn caller(name: &str, roles: &[&str]) -> Authentication {
-    let identity = Identity {
-        username: UserName::parse(name).unwrap(),
-        name: None,
-        email: None,
-        roles: roles.iter().map(ToString::to_string).collect(),
-        stamp: None,
-    };
+    let roles = roles.iter().map(ToString::to_string).collect();
+    let identity = Identity::new(UserName::parse(name).unwrap(), None, None, roles, None);
     Authentication {
         caller: Some(Caller {
             identity: Arc::new(identity),

@@ -203,17 +203,8 @@ fn push_address(text: &mut Vec<u8>, address: IpAddr) {
 
 /// Who is signed in. What a person has not got is left out, and was taken out of what the client sent.
 fn identity_headers(identity: &Identity, put: &mut impl FnMut(&str, &[u8])) {
-    let roles = identity.roles_joined();
-    let fields = [
-        ("remote-user", Some(identity.username.as_str())),
-        ("remote-name", identity.name.as_deref()),
-        ("remote-email", identity.email.as_deref()),
-        ("remote-groups", Some(roles.as_str())),
-    ];
-    for (name, text) in fields {
-        if let Some(text) = text.filter(|text| identity::is_header_value(text)) {
-            put(name, text.as_bytes());
-        }
+    for (name, value) in identity.headers() {
+        put(name, value.as_bytes());
     }
 }
 

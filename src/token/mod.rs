@@ -52,13 +52,7 @@ pub struct Claims {
 impl Claims {
     /// The person the token is about.
     pub fn identity(self) -> Identity {
-        Identity {
-            username: self.username,
-            name: self.name,
-            email: self.email,
-            roles: self.roles,
-            stamp: self.stamp,
-        }
+        Identity::new(self.username, self.name, self.email, self.roles, self.stamp)
     }
 }
 

@@ -6,7 +6,10 @@ use std::{
     num::NonZeroU64,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use ahash::RandomState;
@@ -186,6 +189,7 @@ fn read_user(mut table: Table<'_, '_>, hash_memory: u64) -> Option<User> {
         roles,
         disabled: disabled.unwrap_or(false),
         password,
+        identity: OnceLock::new(),
     })
 }
 
@@ -242,6 +246,8 @@ pub struct UserDirectory {
     path: PathBuf,
     hash_memory: u64,
     current: ArcSwap<UserFile>,
+    /// Another number after each change, so that whoever was vouched for before it is looked up once more.
+    generation: AtomicU64,
     known: Mutex<Known>,
     /// Chooses whose hash a name is lent; its key is this process's own.
     lending: RandomState,
@@ -292,6 +298,8 @@ impl UserDirectory {
             path: path.to_owned(),
             hash_memory,
             current: ArcSwap::from_pointee(file),
+            // It begins anywhere: what another directory has vouched for is no matter here.
+            generation: AtomicU64::new(RandomState::new().hash_one(path)),
             known: Mutex::new(Known {
                 version,
                 broken: None,
@@ -319,8 +327,19 @@ impl UserDirectory {
     }
 
     /// Whether a session or token of this person is still good, as of the last look; see [`UserFile::vouches_for`].
+    ///
+    /// Asked by every request, so a person remembers the answer until the file changes.
     pub fn vouches_for(&self, identity: &Identity) -> bool {
-        self.current.load().vouches_for(identity)
+        // Before the file is looked at: should it change in between, what is noted is the older generation.
+        let generation = self.generation.load(Ordering::Acquire);
+        if identity.was_vouched_for_in(generation) {
+            return true;
+        }
+        let vouches = self.current.load().vouches_for(identity);
+        if vouches {
+            identity.note_vouched_for_in(generation);
+        }
+        vouches
     }
 
     /// Somebody's hash, for a name that has none of its own to be checked against.
@@ -352,6 +371,8 @@ impl UserDirectory {
             known.broken = match UserFile::parse(text, &self.path, self.hash_memory) {
                 Ok(file) => {
                     self.current.store(Arc::new(file));
+                    // After the file: whoever sees the new generation finds the new file as well.
+                    self.generation.fetch_add(1, Ordering::Release);
                     None
                 }
                 Err(error) => Some(Arc::new(error)),

@@ -4,6 +4,8 @@
 //! [`hashing`] computes them on threads of its own, [`sign_in`] is the one procedure that all of it is
 //! for. Nothing here knows HTTP.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::identity::{Identity, Stamp, UserName};
 
 pub mod edit;
@@ -33,17 +35,21 @@ pub struct User {
     pub password: Option<PasswordHash>,
     /// All of the above but `disabled`, in short.
     pub stamp: Stamp,
+    identity: OnceLock<Arc<Identity>>,
 }
 
 impl User {
-    /// The person as rules, headers and logs see them.
-    pub fn identity(&self) -> Identity {
-        Identity {
-            username: self.username.clone(),
-            name: self.name.clone(),
-            email: self.email.clone(),
-            roles: self.roles.clone(),
-            stamp: Some(self.stamp.clone()),
-        }
+    /// The person as rules, headers and logs see them: one for all sessions, made when they first sign in.
+    pub fn identity(&self) -> Arc<Identity> {
+        let made = self.identity.get_or_init(|| {
+            Arc::new(Identity::new(
+                self.username.clone(),
+                self.name.clone(),
+                self.email.clone(),
+                self.roles.clone(),
+                Some(self.stamp.clone()),
+            ))
+        });
+        Arc::clone(made)
     }
 }

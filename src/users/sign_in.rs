@@ -157,7 +157,7 @@ fn verdict(
     if user.disabled {
         return Err(BadCredentials::Disabled);
     }
-    Ok(Arc::new(user.identity()))
+    Ok(user.identity())
 }
 
 #[cfg(test)]

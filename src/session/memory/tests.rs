@@ -25,13 +25,8 @@ fn store(max_per_user: usize) -> SessionStore {
 }
 
 fn sign_in(store: &SessionStore, user: &str, now: Timestamp) -> NewSession {
-    let identity = Arc::new(Identity {
-        username: UserName::parse(user).unwrap(),
-        name: None,
-        email: None,
-        roles: Vec::new(),
-        stamp: None,
-    });
+    let name = UserName::parse(user).unwrap();
+    let identity = Arc::new(Identity::new(name, None, None, Vec::new(), None));
     let device = Device::new("test", IpAddr::V4(Ipv4Addr::LOCALHOST));
     now_or_never(store.create(identity, device, LIFETIME, now)).unwrap()
 }

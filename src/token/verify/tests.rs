@@ -46,13 +46,13 @@ fn es256(folder: &tempfile::TempDir) -> (KeyRing, TokenConfig) {
 }
 
 fn alice() -> Identity {
-    Identity {
-        username: UserName::parse("alice").unwrap(),
-        name: Some("Alice Liddell".to_owned()),
-        email: None,
-        roles: vec!["staff".to_owned()],
-        stamp: Some(Stamp::of(["alice"])),
-    }
+    Identity::new(
+        UserName::parse("alice").unwrap(),
+        Some("Alice Liddell".to_owned()),
+        None,
+        vec!["staff".to_owned()],
+        Some(Stamp::of(["alice"])),
+    )
 }
 
 fn token(keys: &KeyRing, config: &TokenConfig) -> String {

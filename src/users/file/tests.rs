@@ -156,13 +156,86 @@ fn a_person_is_vouched_for_until_anything_about_them_changes() {
         }
         assert!(!parse("").unwrap().vouches_for(&identity));
         // Without a stamp there is only the name to go by.
-        let unstamped = Identity {
-            stamp: None,
-            ..identity
-        };
+        let unstamped = Identity::new(name("alice"), None, None, Vec::new(), None);
         assert!(person("roles = [\"other\"]").vouches_for(&unstamped));
         assert!(!person("disabled = true").vouches_for(&unstamped));
     }
+}
+
+/// A user file in a folder of its own, and a way to put another in its place.
+fn open(text: &str) -> (tempfile::TempDir, UserDirectory) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("users.toml"), text).unwrap();
+    let directory = UserDirectory::open(&folder.path().join("users.toml"), 1 << 20).unwrap();
+    (folder, directory)
+}
+
+fn change(directory: &UserDirectory, text: &str) -> Result<(), DirectoryError> {
+    let new = directory.path.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(new, &directory.path).unwrap();
+    directory.refresh()
+}
+
+const ALICE: &str = "[[user]]\nname = \"alice\"\n";
+const DISABLED: &str = "[[user]]\nname = \"alice\"\ndisabled = true\n";
+
+#[test]
+fn whom_a_directory_vouches_for_is_looked_up_again_after_a_change_and_by_every_other() {
+    let (_folder, directory) = open(ALICE);
+    let (_other_folder, other) = open("");
+    let alice = directory.find(&name("alice")).unwrap().unwrap().identity();
+    let is_remembered = || alice.was_vouched_for_in(directory.generation.load(Ordering::Relaxed));
+    assert!(!is_remembered());
+    assert!(directory.vouches_for(&alice) && is_remembered());
+    assert!(!other.vouches_for(&alice), "another one has never heard of her");
+    for (text, vouches) in [
+        (ALICE, true),
+        ("[[user]]\nname = \"alice\"\n[[user]]\nname = \"bob\"\n", true),
+        (DISABLED, false),
+        (ALICE, true),
+        ("", false),
+        ("[[user]]\nname = \"alice\"\nroles = [\"staff\"]\n", false),
+        (ALICE, true),
+    ] {
+        change(&directory, text).unwrap();
+        assert!(!is_remembered(), "{text}");
+        for _ in 0..2 {
+            assert_eq!(directory.vouches_for(&alice), vouches, "{text}");
+            assert_eq!(is_remembered(), vouches, "{text}");
+        }
+    }
+    change(&directory, "[[user]\n").unwrap_err();
+    assert!(is_remembered(), "what is broken changes nothing");
+    let again = directory.current().find(&name("alice")).unwrap().identity();
+    assert!(
+        Arc::ptr_eq(&again, &directory.current().users()[0].identity()),
+        "all sessions have one"
+    );
+}
+
+#[test]
+fn a_change_counts_at_once_whoever_else_is_asking() {
+    let (_folder, directory) = open(ALICE);
+    let alice = directory.find(&name("alice")).unwrap().unwrap().identity();
+    let done = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while done.load(Ordering::Relaxed) == 0 {
+                    directory.vouches_for(&alice);
+                }
+            });
+        }
+        let counts = (0..200).all(|_| {
+            change(&directory, DISABLED).unwrap();
+            let disabled = !directory.vouches_for(&alice);
+            change(&directory, ALICE).unwrap();
+            disabled && directory.vouches_for(&alice)
+        });
+        done.store(1, Ordering::Relaxed);
+        assert!(counts);
+    });
 }
 
 /// Hashes of three formats and costs, and somebody without one.
