@@ -10,6 +10,7 @@
 
 use std::{
     fmt::Write,
+    fs,
     net::{IpAddr, Ipv4Addr},
     path::Path,
     sync::Arc,
@@ -20,6 +21,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 use portcullis::{
+    authenticate::Authenticator,
     clock::Timestamp,
     config::{self, Config},
     http::{
@@ -31,14 +33,28 @@ use portcullis::{
     identity::{Identity, UserName},
     route::RouteTable,
     session::{Device, SessionStore, id::SessionKey, lifetime::Lifetime, memory::MemoryStore},
-    token::{KeyRing, issue::issue, verify::verify},
+    token::{KeyRing, SignedToken, TokenCache, issue::issue},
+    users::UserDirectory,
 };
 use secrecy::ExposeSecret;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const COOKIE: &str = "__Host-portcullis";
 
-criterion_group!(pieces, target, route, hygiene, cookie, session, token, request_id);
+/// A session cookie of the right form that is nobody's.
+const STRANGER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+criterion_group!(
+    pieces,
+    target,
+    route,
+    hygiene,
+    cookie,
+    session,
+    token,
+    authenticate,
+    request_id
+);
 criterion_main!(pieces);
 
 fn target(c: &mut Criterion) {
@@ -118,8 +134,8 @@ fn hygiene(c: &mut Criterion) {
     for (name, headers, left) in [
         (
             "a browser's headers keep all but our cookie",
-            browser(),
-            browser().len(),
+            browser(STRANGER),
+            browser(STRANGER).len(),
         ),
         ("a hundred hostile headers are taken out", hostile, 0),
     ] {
@@ -134,7 +150,7 @@ fn cookie(c: &mut Criterion) {
     let mut group = c.benchmark_group("cookie");
     let crumbs = "a=b;".repeat(8_000);
     for (name, headers) in [
-        ("ours is found among a browser's", browser()),
+        ("ours is found among a browser's", browser(STRANGER)),
         (
             "none is found among eight thousand",
             headers(&[("cookie", &crumbs)]),
@@ -170,7 +186,7 @@ fn session(c: &mut Criterion) {
         });
     });
     group.bench_function("a cookie that is nobody's is looked up", |b| {
-        let key = || SessionKey::of_cookie(&[b'A'; 43]).unwrap();
+        let key = || SessionKey::of_cookie(STRANGER.as_bytes()).unwrap();
         b.iter(|| assert!(store.find(&key(), NOW).now_or_never().flatten().is_none()));
     });
 }
@@ -195,13 +211,64 @@ fn token(c: &mut Criterion) {
         let (signed, _) = good.rsplit_once('.').unwrap();
         let forged = format!("{signed}.{}", "A".repeat(good.len() - signed.len() - 1));
         for (what, token) in [("good", good), ("forged", &forged)] {
-            let check = || verify(&keys, &config.token, token, NOW).is_ok();
+            let check = || SignedToken::verify(&keys, token).is_ok();
             assert_eq!(check(), what == "good");
             group.bench_function(format!("a {what} {algorithm} one is checked"), |b| b.iter(check));
         }
         let dots = ".".repeat(1_000_000);
         group.bench_function(format!("a megabyte of dots is no {algorithm} one"), |b| {
-            b.iter(|| verify(&keys, &config.token, &dots, NOW).is_err());
+            b.iter(|| SignedToken::verify(&keys, &dots).is_err());
+        });
+        let cache = TokenCache::default();
+        group.bench_function(format!("a cached {algorithm} one is found"), |b| {
+            b.iter(|| cache.verify(&keys, &config.token, good, NOW).unwrap());
+        });
+    }
+}
+
+/// What a request's credentials cost from the second request on.
+fn authenticate(c: &mut Criterion) {
+    let mut group = c.benchmark_group("authenticate");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.toml");
+    fs::write(
+        &file,
+        "[[user]]\nname = \"alice\"\nroles = [\"staff\", \"dev\"]\n",
+    )
+    .unwrap();
+    let keys = folder.path().join("keys");
+    let config = config(&format!(
+        "[token]\nkeys = {keys:?}\n[[route]]\nupstream = \"http://127.0.0.1:3000\"\n"
+    ));
+    let authenticator = Authenticator {
+        sessions: SessionStore::new(&config.session),
+        cookie: COOKIE.to_owned(),
+        keys: KeyRing::open(&config.token.signing).unwrap(),
+        token: config.token,
+        users: Arc::new(UserDirectory::open(&file, 1 << 20).unwrap()),
+    };
+    let alice = authenticator.users.find(&alice().username).unwrap().unwrap();
+    let token = issue(&authenticator.keys, &authenticator.token, &alice.identity(), NOW);
+    let device = Device::new("bench", IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let lifetime = Lifetime::of(&config.session, false);
+    let session = authenticator
+        .sessions
+        .create(alice.identity(), device, lifetime, NOW);
+    let session = session.now_or_never().unwrap().unwrap();
+    let mut by_token = browser(STRANGER);
+    let bearer = format!("Bearer {}", token.unwrap().token.expose_secret());
+    by_token.remove(header::COOKIE);
+    by_token.insert(header::AUTHORIZATION, bearer.parse().unwrap());
+    let cache = TokenCache::default();
+    for (name, headers) in [
+        ("a session cookie is enough", browser(session.token.expose())),
+        ("a cached token is enough", by_token),
+    ] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let found = authenticator.authenticate(&headers, NOW, &cache).now_or_never();
+                found.unwrap().caller.unwrap()
+            });
         });
     }
 }
@@ -231,11 +298,8 @@ fn alice() -> Identity {
 }
 
 /// What a browser sends with every click: our cookie is one of many.
-fn browser() -> HeaderMap {
-    let cookies = format!(
-        "theme=dark; _ga=GA1.2.1234567890.1700000000; {COOKIE}={}; lang=en",
-        "A".repeat(43)
-    );
+fn browser(session: &str) -> HeaderMap {
+    let cookies = format!("theme=dark; _ga=GA1.2.1234567890.1700000000; {COOKIE}={session}; lang=en");
     headers(&[
         ("host", "wiki.example.com"),
         (

@@ -15,6 +15,7 @@ use crate::{
     portal::{self, OwnAddress, Visit},
     refusal::Refusal,
     respond::{self, Asked},
+    token::TokenCache,
     upstream::Pool,
 };
 
@@ -30,6 +31,8 @@ pub struct Worker {
     pub gateway: Arc<Gateway>,
     /// This worker's connections to upstreams.
     pub pool: Rc<Pool>,
+    /// Tokens that this worker has verified.
+    pub tokens: TokenCache,
     /// Names this worker's requests.
     pub request_ids: RequestIds,
 }
@@ -120,6 +123,7 @@ async fn pipeline(
             request_id: story.request_id,
             authority: story.authority(),
             now,
+            tokens: &worker.tokens,
         };
         return Ok(portal::answer(gateway, address, request, visit)
             .await?
@@ -136,7 +140,10 @@ async fn pipeline(
     let authentication = match route.access {
         Access::Public => Authentication::default(),
         Access::Optional | Access::Rule(_) => {
-            gateway.authenticator.authenticate(request.headers(), now).await
+            let authenticator = &gateway.authenticator;
+            authenticator
+                .authenticate(request.headers(), now, &worker.tokens)
+                .await
         }
     };
     story.caller = authentication.caller.clone();

@@ -1,13 +1,11 @@
 //! A token in `Authorization: Bearer` (RFC 6750, section 2.1).
 
-use std::sync::Arc;
-
 use http::{HeaderMap, header};
 
 use super::{Authenticator, Caller, Proof};
 use crate::{
     clock::Timestamp,
-    token::{self, TokenError},
+    token::{TokenCache, TokenError},
 };
 
 /// The caller whom a valid token names; nobody where no bearer token was shown.
@@ -19,6 +17,7 @@ pub(super) fn caller(
     authenticator: &Authenticator,
     headers: &HeaderMap,
     now: Timestamp,
+    tokens: &TokenCache,
 ) -> Result<Option<Caller>, TokenError> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Ok(None);
@@ -26,8 +25,7 @@ pub(super) fn caller(
     let Some(token) = bearer_token(value.as_bytes())? else {
         return Ok(None);
     };
-    let claims = token::verify::verify(&authenticator.keys, &authenticator.token, token, now)?;
-    let identity = Arc::new(claims.identity());
+    let identity = tokens.verify(&authenticator.keys, &authenticator.token, token, now)?;
     // A token lives for minutes; whoever is disabled, changed or taken out in between is out at once.
     if !authenticator.users.vouches_for(&identity) {
         return Err(TokenError::UserChanged);

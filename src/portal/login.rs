@@ -202,7 +202,10 @@ async fn begin(
             Failure::from(error)
         })?;
     let sessions = &gateway.authenticator.sessions;
-    let before = gateway.authenticator.authenticate(headers, visit.now).await;
+    let before = gateway
+        .authenticator
+        .authenticate(headers, visit.now, visit.tokens)
+        .await;
     if let Some(Proof::Session { key, .. }) = before.caller.map(|caller| caller.proof) {
         sessions.remove(&key).await;
     }

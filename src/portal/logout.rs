@@ -26,7 +26,7 @@ pub(super) async fn page(
 ) -> Result<Response<String>, Refusal> {
     let caller = gateway
         .authenticator
-        .authenticate(request.headers(), visit.now)
+        .authenticate(request.headers(), visit.now, visit.tokens)
         .await
         .caller;
     let username = caller.map(|caller| caller.identity.username.to_string());
@@ -50,7 +50,7 @@ pub(super) async fn sign_out(
         || FormKind::of(request.headers()) == Some(FormKind::UrlEncoded);
     let caller = gateway
         .authenticator
-        .authenticate(request.headers(), visit.now)
+        .authenticate(request.headers(), visit.now, visit.tokens)
         .await
         .caller;
     // A program may send no body at all.

@@ -30,7 +30,10 @@ pub(super) async fn me(
     headers: &HeaderMap,
     visit: Visit<'_>,
 ) -> Result<Response<String>, Refusal> {
-    let authentication = gateway.authenticator.authenticate(headers, visit.now).await;
+    let authentication = gateway
+        .authenticator
+        .authenticate(headers, visit.now, visit.tokens)
+        .await;
     let Some(caller) = authentication.caller else {
         return Err(Refusal::NotSignedIn {
             bad_token: authentication.bad_token,

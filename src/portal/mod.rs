@@ -12,6 +12,7 @@ use crate::{
     http::{request_id::RequestId, target::NormalPath},
     refusal::Refusal,
     respond,
+    token::TokenCache,
 };
 
 mod form;
@@ -53,6 +54,8 @@ pub struct Visit<'a> {
     pub authority: Option<&'a str>,
     /// When the request came.
     pub now: Timestamp,
+    /// The worker's verified tokens.
+    pub tokens: &'a TokenCache,
 }
 
 impl OwnAddress {

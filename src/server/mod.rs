@@ -13,7 +13,9 @@ use std::{
 
 use tokio::{sync::Semaphore, time::MissedTickBehavior};
 
-use crate::{gateway::Gateway, handle::Worker, http::request_id::RequestIds, upstream::Pool};
+use crate::{
+    gateway::Gateway, handle::Worker, http::request_id::RequestIds, token::TokenCache, upstream::Pool,
+};
 
 mod accept;
 mod activity;
@@ -120,6 +122,7 @@ fn run_worker(shared: Shared, sockets: Vec<std::net::TcpListener>) -> Result<(),
     let worker = Rc::new(Worker {
         gateway: shared.gateway,
         pool: Rc::new(Pool::new(Instant::now(), tick)),
+        tokens: TokenCache::default(),
         request_ids: RequestIds::new()?,
     });
     let connections = Rc::new(Connections::new(&limits));

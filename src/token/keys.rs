@@ -4,6 +4,8 @@ use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    ptr,
+    sync::{Arc, Weak},
 };
 
 use jsonwebtoken::{
@@ -19,7 +21,7 @@ const SECRET_KEY_ID: &str = "hs256";
 
 /// All keys whose tokens are accepted; the newest signs.
 pub struct KeyRing {
-    keys: Vec<Key>,
+    keys: Vec<Arc<Key>>,
 }
 
 /// One key. The algorithm belongs to it: a token never chooses (RFC 8725, section 3.1).
@@ -75,7 +77,7 @@ impl KeyRing {
     /// # Errors
     /// The folder or a key in it cannot be used; the message names the file and what to do.
     pub fn open(config: &SigningConfig) -> Result<Self, KeyError> {
-        let keys = match config {
+        let keys: Vec<Key> = match config {
             SigningConfig::Hs256 { secret } => {
                 let secret = secret.expose_secret().as_bytes();
                 vec![Key {
@@ -98,7 +100,9 @@ impl KeyRing {
                     .collect::<Result<_, _>>()?
             }
         };
-        Ok(Self { keys })
+        Ok(Self {
+            keys: keys.into_iter().map(Arc::new).collect(),
+        })
     }
 
     /// Whether the keys can be used, without making one where the folder has none.
@@ -115,13 +119,20 @@ impl KeyRing {
     }
 
     /// The key that signs: the newest.
-    pub(super) fn signer(&self) -> Option<&Key> {
+    pub(super) fn signer(&self) -> Option<&Arc<Key>> {
         self.keys.last()
     }
 
     /// The key of this id.
-    pub(super) fn find(&self, id: &str) -> Option<&Key> {
+    pub(super) fn find(&self, id: &str) -> Option<&Arc<Key>> {
         self.keys.iter().find(|key| key.id == id)
+    }
+
+    /// Whether this very key is still one of ours, and not merely one of its id.
+    pub(super) fn holds(&self, key: &Weak<Key>) -> bool {
+        self.keys
+            .iter()
+            .any(|ours| ptr::eq(Arc::as_ptr(ours), key.as_ptr()))
     }
 
     /// The public keys as a JWK Set (RFC 7517, section 5); a shared secret is not among them.

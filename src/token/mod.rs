@@ -1,17 +1,20 @@
 //! Signed tokens: JWTs of RFC 7519 in the access-token profile of RFC 9068.
 //!
-//! [`keys`] keeps what signs, [`issue`] makes tokens, [`verify`] takes them back. Times are arguments.
+//! [`keys`] keeps what signs, [`issue`] makes tokens, [`verify`] takes them back, and [`cache`] spares the second
+//! check of a signature. Times are arguments.
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{Identity, Stamp, UserName};
+use crate::identity::{Stamp, UserName};
 
+pub mod cache;
 pub mod issue;
 pub mod keys;
 pub mod verify;
 
+pub use cache::TokenCache;
 pub use keys::{KeyError, KeyRing};
-pub use verify::TokenError;
+pub use verify::{SignedToken, TokenError};
 
 /// The `typ` of our tokens (RFC 9068, section 2.1), so that no other JWT passes for one.
 pub const TOKEN_TYPE: &str = "at+jwt";
@@ -47,13 +50,6 @@ pub struct Claims {
     /// What the directory held of the user. Ours have it; one that another holder of the key made need not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<Stamp>,
-}
-
-impl Claims {
-    /// The person the token is about.
-    pub fn identity(self) -> Identity {
-        Identity::new(self.username, self.name, self.email, self.roles, self.stamp)
-    }
 }
 
 /// `aud`: one name or several (RFC 7519, section 4.1.3).

@@ -1,11 +1,13 @@
 //! Taking a token back: bounded before it is parsed, its header believed in nothing but the key's name.
 
+use std::sync::{Arc, Weak};
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
-use super::{Claims, KeyRing, TOKEN_TYPE};
-use crate::{clock::Timestamp, config::TokenConfig};
+use super::{Audience, Claims, KeyRing, TOKEN_TYPE, keys::Key};
+use crate::{clock::Timestamp, config::TokenConfig, identity::Identity};
 
 /// The longest token that is looked at, in bytes. A header field holds 8 KiB nearly everywhere.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -67,65 +69,94 @@ struct TokenHeader {
     kid: String,
 }
 
-/// Checks a token and returns what it says.
-///
-/// The order is from cheap to dear, and nothing is parsed before its size is known: form, header, key,
-/// algorithm, signature, claim types, issuer, audience, times.
-///
-/// # Errors
-/// The first check that failed.
-pub fn verify(
-    keys: &KeyRing,
-    config: &TokenConfig,
-    token: &str,
-    now: Timestamp,
-) -> Result<Claims, TokenError> {
-    if token.len() > MAX_TOKEN_BYTES {
-        return Err(TokenError::TooLong);
-    }
-    let mut parts = token.split('.');
-    let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(TokenError::NotCompact);
-    };
-    let header = URL_SAFE_NO_PAD
-        .decode(header)
-        .map_err(|_| TokenError::NotCompact)?;
-    let header: TokenHeader = serde_json::from_slice(&header).map_err(TokenError::Header)?;
-    if header.typ != TOKEN_TYPE {
-        return Err(TokenError::Type);
-    }
-    let key = keys.find(&header.kid).ok_or(TokenError::UnknownKey)?;
-    if header.alg != key.algorithm {
-        return Err(TokenError::Algorithm);
-    }
-    let claims = jsonwebtoken::decode::<Claims>(token, &key.verifying, &key.validation)
-        .map_err(TokenError::Invalid)?
-        .claims;
-    check_claims(&claims, config, now)?;
-    Ok(claims)
+/// A token whose signature is good. That is settled once and for all; whether it counts, here and now, is another
+/// question at every use: see [`SignedToken::person`].
+#[derive(Debug, Clone)]
+pub struct SignedToken {
+    /// Weak: a key that is taken out does not live on in the tokens that it has signed.
+    key: Weak<Key>,
+    issuer: String,
+    audience: Audience,
+    not_before: u64,
+    expires: u64,
+    identity: Arc<Identity>,
 }
 
-/// What the claims of a well-signed token must say (RFC 7519, section 4.1).
-fn check_claims(claims: &Claims, config: &TokenConfig, now: Timestamp) -> Result<(), TokenError> {
-    if claims.iss != config.issuer {
-        return Err(TokenError::Issuer);
+impl SignedToken {
+    /// Checks a token's signature, and that its claims are claims.
+    ///
+    /// The order is from cheap to dear, and nothing is parsed before its size is known: form, header, key,
+    /// algorithm, signature, claim types.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub fn verify(keys: &KeyRing, token: &str) -> Result<Self, TokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::TooLong);
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(TokenError::NotCompact);
+        };
+        let header = URL_SAFE_NO_PAD
+            .decode(header)
+            .map_err(|_| TokenError::NotCompact)?;
+        let header: TokenHeader = serde_json::from_slice(&header).map_err(TokenError::Header)?;
+        if header.typ != TOKEN_TYPE {
+            return Err(TokenError::Type);
+        }
+        let key = keys.find(&header.kid).ok_or(TokenError::UnknownKey)?;
+        if header.alg != key.algorithm {
+            return Err(TokenError::Algorithm);
+        }
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.verifying, &key.validation)
+            .map_err(TokenError::Invalid)?
+            .claims;
+        if claims.sub != claims.username {
+            return Err(TokenError::Subject);
+        }
+        Ok(Self {
+            key: Arc::downgrade(key),
+            not_before: claims.nbf.unwrap_or(0).max(claims.iat),
+            expires: claims.exp,
+            identity: Arc::new(Identity::new(
+                claims.username,
+                claims.name,
+                claims.email,
+                claims.roles,
+                claims.stamp,
+            )),
+            issuer: claims.iss,
+            audience: claims.aud,
+        })
     }
-    if !claims.aud.contains(&config.audience) {
-        return Err(TokenError::Audience);
+
+    /// Whether the key that signed it is still one of ours.
+    pub(super) fn is_signed_by_one_of(&self, keys: &KeyRing) -> bool {
+        keys.holds(&self.key)
     }
-    if claims.sub != claims.username {
-        return Err(TokenError::Subject);
+
+    /// The person whom the token names, if it is ours, for us and of now (RFC 7519, section 4.1).
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub fn person(&self, config: &TokenConfig, now: Timestamp) -> Result<&Arc<Identity>, TokenError> {
+        if self.issuer != config.issuer {
+            return Err(TokenError::Issuer);
+        }
+        if !self.audience.contains(&config.audience) {
+            return Err(TokenError::Audience);
+        }
+        let (now, leeway) = (now.unix_seconds(), config.leeway.as_secs());
+        if self.expires.saturating_add(leeway) <= now {
+            return Err(TokenError::Expired);
+        }
+        if self.not_before > now.saturating_add(leeway) {
+            return Err(TokenError::NotYetValid);
+        }
+        Ok(&self.identity)
     }
-    let (now, leeway) = (now.unix_seconds(), config.leeway.as_secs());
-    if claims.exp.saturating_add(leeway) <= now {
-        return Err(TokenError::Expired);
-    }
-    let not_before = claims.nbf.unwrap_or(0).max(claims.iat);
-    if not_before > now.saturating_add(leeway) {
-        return Err(TokenError::NotYetValid);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Bearer tokens: ours pass, and nothing that merely looks like one.
 
+mod cache;
 mod claims;
 mod forged;
 mod keys;
