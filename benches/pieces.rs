@@ -178,7 +178,13 @@ fn session(c: &mut Criterion) {
     };
     let people = (0..count / 20).map(|number| {
         let username = UserName::parse(&format!("user{number}")).unwrap();
-        Arc::new(Identity { username, ..alice() })
+        Arc::new(Identity::new(
+            username,
+            None,
+            None,
+            vec!["staff".to_owned()],
+            None,
+        ))
     });
     let mut tokens: Vec<String> = people
         .flat_map(|person| std::iter::repeat_n(person, 20))
