@@ -33,7 +33,7 @@
 //! pages  refusal
 //! upstream
 //! http  session  token  users
-//! identity  observe
+//! identity  observe  pem
 //! config
 //! clock
 //! ```
@@ -81,6 +81,7 @@ pub mod users;
 
 pub mod identity;
 pub mod observe;
+pub mod pem;
 
 pub mod config;
 

@@ -8,6 +8,7 @@ use super::Failure;
 use crate::{
     clock::Clock,
     config::{self, Config, Problem, PublicUrl, Severity, TlsConfig},
+    pem::PemError,
     server::tls::{self, Acceptor, Doubt, TlsError},
     token::{KeyError, KeyRing},
     users::UserFile,
@@ -98,8 +99,10 @@ fn of_files(config: &Config) -> Vec<Problem> {
 /// Why TLS cannot be spoken, and what to do about it.
 pub(super) fn of_tls(error: TlsError) -> Problem {
     let hint = match &error {
-        TlsError::Pem { .. } => "name files that are there; `portcullis init` makes a pair for localhost",
-        TlsError::Missing { .. } => "it is to be a PEM file, with a line that starts with \"-----BEGIN\"",
+        TlsError::Pem(PemError::Unreadable { .. }) => "name files that are there; `portcullis init` makes a pair for localhost",
+        TlsError::Pem(PemError::Missing { .. }) => {
+            "it is to be a PEM file, with a line that starts with \"-----BEGIN\""
+        }
         TlsError::Mismatch { .. } => "name the key that the certificate was made with",
         TlsError::Unfit { .. } => "name another pair; `portcullis init` makes one for localhost",
     };

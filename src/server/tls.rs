@@ -5,10 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use rustls::{
     CertificateError, InconsistentKeys, RootCertStore, ServerConfig,
     client::{verify_server_cert_signed_by_trust_anchor, verify_server_name},
-    pki_types::{
-        CertificateDer, PrivateKeyDer, ServerName, UnixTime,
-        pem::{self, PemObject},
-    },
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
     server::ParsedCertificate,
 };
 use tokio_rustls::TlsAcceptor;
@@ -16,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     clock::Timestamp,
     config::{TlsConfig, TlsVersion},
+    pem::{self, PemError},
 };
 
 /// Makes TLS connections out of TCP ones.
@@ -25,25 +23,9 @@ pub struct Acceptor(pub(super) TlsAcceptor);
 /// Why TLS cannot be spoken with this certificate and key.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file that cannot be read or holds nothing of the kind.
-    #[error("cannot read the {what} in {}", path.display())]
-    Pem {
-        /// What was looked for.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What went wrong.
-        #[source]
-        source: pem::Error,
-    },
-    /// A file without what it should hold.
-    #[error("there is no {what} in {}", path.display())]
-    Missing {
-        /// What was looked for.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-    },
+    /// A file that cannot be used.
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// The key is not the certificate's.
     #[error("the key {} does not belong to the certificate {}", key.display(), cert.display())]
     Mismatch {
@@ -71,18 +53,8 @@ impl Acceptor {
     /// # Errors
     /// A file is missing or no PEM, or the two do not fit.
     pub fn new(config: &TlsConfig) -> Result<Self, TlsError> {
-        let certificates = read(&config.cert, "certificate", |path| {
-            CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>()
-        })?;
-        if certificates.is_empty() {
-            return Err(TlsError::Missing {
-                what: "certificate",
-                path: config.cert.clone(),
-            });
-        }
-        let key = read(&config.key, "private key", |path| {
-            PrivateKeyDer::from_pem_file(path)
-        })?;
+        let certificates = pem::certificates(&config.cert)?;
+        let key = pem::private_key(&config.key)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let versions: &[&rustls::SupportedProtocolVersion] = match config.min_version {
             TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
@@ -146,18 +118,6 @@ pub fn doubts(config: &TlsConfig, host: &str, now: Timestamp) -> Vec<Doubt> {
         .into_iter()
         .chain(other.then_some(Doubt::OtherHost))
         .collect()
-}
-
-fn read<T>(
-    path: &std::path::Path,
-    what: &'static str,
-    read: impl FnOnce(&std::path::Path) -> Result<T, pem::Error>,
-) -> Result<T, TlsError> {
-    let path = path.to_owned();
-    read(&path).map_err(|source| match source {
-        pem::Error::NoItemsFound => TlsError::Missing { what, path },
-        source => TlsError::Pem { what, path, source },
-    })
 }
 
 impl std::fmt::Debug for Acceptor {
