@@ -99,7 +99,7 @@ fn route(c: &mut Criterion) {
             writeln!(text, "upstream = \"http://127.0.0.1:3000\"").unwrap();
         }
         let config = config(&text);
-        let table = RouteTable::new(&config.routes, &config.server.limits);
+        let table = RouteTable::new(&config.routes, &config.server.limits).unwrap();
         let find = |path: &str| {
             let path = NormalPath::parse(path).unwrap();
             table.find(Some("host7.example.com"), path, &Method::GET).is_ok()

@@ -8,7 +8,7 @@ use crate::{
     config::{AccessLog, Config, LoginConfig, ServerConfig, SessionConfig},
     http::{cookies::CookieStyle, hygiene::OwnHeaders},
     observe::access::{AccessLogger, FlushOnDrop},
-    route::RouteTable,
+    route::{RouteError, RouteTable},
     session::{NoRandomness, SessionStore, form_token::FormKey},
     token::{KeyError, KeyRing},
     users::sign_in::{SignIn, SignInSetupError},
@@ -49,6 +49,9 @@ pub enum BuildError {
     /// The signing keys.
     #[error("the token keys cannot be used")]
     Keys(#[from] KeyError),
+    /// A route's upstream.
+    #[error(transparent)]
+    Route(#[from] RouteError),
     /// The user directory.
     #[error(transparent)]
     Users(#[from] SignInSetupError),
@@ -89,7 +92,7 @@ impl Gateway {
             .flat_map(|route| &route.headers)
             .map(|header| &header.name);
         let gateway = Self {
-            routes: RouteTable::new(&config.routes, &config.server.limits),
+            routes: RouteTable::new(&config.routes, &config.server.limits)?,
             own_headers: Arc::new(OwnHeaders::new(set_by_routes)),
             authenticator: Authenticator {
                 sessions: SessionStore::new(&config.session),

@@ -16,7 +16,7 @@ use crate::{
     refusal::Refusal,
     respond::{self, Asked},
     token::TokenCache,
-    upstream::Pool,
+    upstream::{Bound, Pool},
 };
 
 mod answer;
@@ -44,6 +44,8 @@ pub struct Peer<G> {
     pub client: IpAddr,
     /// Held for as long as the connection lasts, an upgraded one too.
     pub guard: G,
+    /// What belongs to the connection; `None` where other people's requests may be on it as well.
+    pub bound: Option<Rc<Bound>>,
 }
 
 /// Answers one request: [`pipeline`] decides, this times it, renders a refusal and sees that it is written down.
@@ -68,7 +70,7 @@ pub async fn handle<G: Clone + 'static>(
     };
     let wants_page = navigation::wants_page(request.method(), request.headers());
     let mut telling = Telling::begin(gateway, story);
-    let answered = pipeline(worker, peer.client, request, &mut telling.story).await;
+    let answered = pipeline(worker, &peer, request, &mut telling.story).await;
     let mut response = answered.unwrap_or_else(|refusal| {
         let story = &mut telling.story;
         story.refuse(&refusal);
@@ -94,9 +96,9 @@ pub async fn handle<G: Clone + 'static>(
 
 /// The story of a request, a line for each stage. Each stage may end it with a [`Refusal`]; their order is part of
 /// the gateway's security, and a test holds it.
-async fn pipeline(
+async fn pipeline<G>(
     worker: &Worker,
-    client: IpAddr,
+    peer: &Peer<G>,
     request: Request<Incoming>,
     story: &mut Story,
 ) -> Result<Response<Answer>, Refusal> {
@@ -119,7 +121,7 @@ async fn pipeline(
     // Our own addresses come before the routes, so that none can shadow them.
     if let Some(address) = OwnAddress::of(target.path) {
         let visit = Visit {
-            client,
+            client: peer.client,
             request_id: story.request_id,
             authority: story.authority(),
             now,
@@ -154,12 +156,13 @@ async fn pipeline(
         caller.renew(now);
     }
     let context = Forwarding {
-        client,
+        client: peer.client,
         scheme: gateway.server.public_url.scheme(),
         authority: story.authority(),
         request_id: story.request_id,
         own_headers: &gateway.own_headers,
         own_cookies: &gateway.own_cookies(),
+        bound: peer.bound.as_ref(),
     };
     let sent = Instant::now();
     let answered = forward(&worker.pool, &permit, request, &context).await;

@@ -4,7 +4,7 @@ use std::io;
 
 use http::Method;
 
-use crate::{http::target::TargetError, identity::Credential, token::TokenError, upstream::http1::Broken};
+use crate::{http::target::TargetError, identity::Credential, token::TokenError, upstream::Broken};
 
 /// Every way in which a request ends without an upstream's answer.
 #[derive(Debug, thiserror::Error)]

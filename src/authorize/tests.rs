@@ -3,8 +3,9 @@ use std::time::Duration;
 use super::*;
 use crate::{
     authenticate::Proof,
-    config::{LimitsConfig, RouteConfig, RouteTimeouts, UpstreamUrl},
+    config::{LimitsConfig, RouteConfig, RouteTimeouts, UpstreamScheme, UpstreamTls, UpstreamUrl},
     identity::UserName,
+    upstream::Upstreams,
 };
 
 fn route(access: Access) -> Arc<Route> {
@@ -21,10 +22,12 @@ fn route(access: Access) -> Arc<Route> {
         path: Vec::new(),
         methods: None,
         access,
-        upstream: UpstreamUrl {
+        upstream: UpstreamUrl::Tcp {
+            scheme: UpstreamScheme::Http,
             host: "localhost".to_owned(),
             port: 1,
         },
+        upstream_tls: UpstreamTls::default(),
         timeout: RouteTimeouts {
             connect: Duration::ZERO,
             response: Duration::ZERO,
@@ -35,7 +38,7 @@ fn route(access: Access) -> Arc<Route> {
         max_body: None,
         line: 1,
     };
-    Arc::new(Route::new(&config, &limits))
+    Arc::new(Route::new(&config, &limits, &mut Upstreams::default()).unwrap())
 }
 
 fn caller(name: &str, roles: &[&str]) -> Authentication {

@@ -9,8 +9,10 @@ use crate::{
     clock::Clock,
     config::{self, Config, Problem, PublicUrl, Severity, TlsConfig},
     pem::PemError,
+    route::{Route, RouteError},
     server::tls::{self, Acceptor, Doubt, TlsError},
     token::{KeyError, KeyRing},
+    upstream::{Upstreams, tls::UpstreamTlsError},
     users::UserFile,
 };
 
@@ -69,8 +71,17 @@ fn of_files(config: &Config) -> Vec<Problem> {
         let doubts = tls::doubts(tls, url.host(), Clock::System.now());
         problems.extend(doubts.into_iter().map(|doubt| of_doubt(doubt, tls, url)));
         if readable_by_others(&tls.key) {
-            let problem = Problem::of_file(&tls.key, "other users of this machine can read the private key");
-            problems.push(problem.hint(format!("chmod 600 {}", tls.key.display())).warning());
+            problems.push(exposed(&tls.key, "the private key"));
+        }
+    }
+    let mut upstreams = Upstreams::default();
+    for route in &config.routes {
+        let made = Route::new(route, &config.server.limits, &mut upstreams);
+        problems.extend(made.err().map(of_route));
+        if let Some((_, key)) = &route.upstream_tls.identity
+            && readable_by_others(key)
+        {
+            problems.push(exposed(key, "the private key"));
         }
     }
     problems.extend(KeyRing::check(&config.token.signing).err().map(of_keys));
@@ -83,15 +94,7 @@ fn of_files(config: &Config) -> Vec<Problem> {
         Ok(_) => {}
     }
     if readable_by_others(&config.users.file) {
-        let problem = Problem::of_file(
-            &config.users.file,
-            "other users of this machine can read the password hashes",
-        );
-        problems.push(
-            problem
-                .hint(format!("chmod 600 {}", config.users.file.display()))
-                .warning(),
-        );
+        problems.push(exposed(&config.users.file, "the password hashes"));
     }
     problems
 }
@@ -99,7 +102,9 @@ fn of_files(config: &Config) -> Vec<Problem> {
 /// Why TLS cannot be spoken, and what to do about it.
 pub(super) fn of_tls(error: TlsError) -> Problem {
     let hint = match &error {
-        TlsError::Pem(PemError::Unreadable { .. }) => "name files that are there; `portcullis init` makes a pair for localhost",
+        TlsError::Pem(PemError::Unreadable { .. }) => {
+            "name files that are there; `portcullis init` makes a pair for localhost"
+        }
         TlsError::Pem(PemError::Missing { .. }) => {
             "it is to be a PEM file, with a line that starts with \"-----BEGIN\""
         }
@@ -107,6 +112,29 @@ pub(super) fn of_tls(error: TlsError) -> Problem {
         TlsError::Unfit { .. } => "name another pair; `portcullis init` makes one for localhost",
     };
     Problem::of_file("[server.tls]", format!("{:#}", anyhow::Error::from(error))).hint(hint)
+}
+
+/// Why no request can be sent to a route's upstream, and what to do about it.
+pub(super) fn of_route(error: RouteError) -> Problem {
+    let hint = match &*error.source {
+        UpstreamTlsError::Pem(PemError::Unreadable { .. }) => {
+            "name a PEM file that is there, and that the gateway can read"
+        }
+        UpstreamTlsError::Pem(PemError::Missing { .. }) => {
+            "it is to be a PEM file, with a line that starts with \"-----BEGIN\""
+        }
+        UpstreamTlsError::NoRoots(_) => {
+            "install the system's own (ca-certificates in Debian), or name a file: upstream_tls = { ca = \"ca.pem\" }"
+        }
+        UpstreamTlsError::UnfitAuthority { .. } => "name the certificate of whoever signed the upstream's",
+        UpstreamTlsError::Mismatch { .. } => "name the key that the certificate was made with",
+        UpstreamTlsError::UnfitIdentity { .. } => "name another pair",
+        UpstreamTlsError::Name { .. } => {
+            "say which name its certificate has: upstream_tls = { server_name = \"app.example.com\" }"
+        }
+        UpstreamTlsError::Library(_) => "this is a defect of the gateway",
+    };
+    Problem::of_file("[[route]]", format!("{:#}", anyhow::Error::from(error))).hint(hint)
 }
 
 /// What a certificate that can be used will make browsers say.
@@ -144,6 +172,12 @@ pub(super) fn of_keys(error: KeyError) -> Problem {
         Some(hint) => problem.hint(hint),
         None => problem,
     }
+}
+
+/// A file with something in it that is nobody else's business.
+fn exposed(file: &Path, what: &str) -> Problem {
+    let problem = Problem::of_file(file, format!("other users of this machine can read {what}"));
+    problem.hint(format!("chmod 600 {}", file.display())).warning()
 }
 
 fn readable_by_others(path: &Path) -> bool {

@@ -16,7 +16,7 @@ use super::{
     write_new,
 };
 use crate::{
-    config::{self, Config, TlsConfig},
+    config::{self, Config, TlsConfig, UpstreamScheme, UpstreamUrl},
     gateway::Gateway,
     observe::log,
     sample_app,
@@ -62,9 +62,17 @@ fn make_certificate(tls: &TlsConfig) -> anyhow::Result<()> {
 
 /// Starts the sample app where the first route points, on a thread of its own that ends with the process.
 fn start_sample_app(config: &Config) -> Result<(), Failure> {
-    let upstream = config.routes.first().map(|route| &route.upstream);
-    let address = upstream
-        .and_then(|upstream| Some(SocketAddr::new(upstream.host.parse().ok()?, upstream.port)))
+    let address = config
+        .routes
+        .first()
+        .and_then(|route| match &route.upstream {
+            UpstreamUrl::Tcp {
+                scheme: UpstreamScheme::Http,
+                host,
+                port,
+            } => Some(SocketAddr::new(host.parse().ok()?, *port)),
+            UpstreamUrl::Tcp { .. } | UpstreamUrl::Unix(_) => None,
+        })
         .filter(|address| address.ip().is_loopback())
         .context("the demo needs a first route whose upstream is an address of this machine, such as http://127.0.0.1:3000")
         .map_err(Failure::Setup)?;

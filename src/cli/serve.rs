@@ -48,6 +48,7 @@ pub(super) fn serve(
     };
     // The guard writes the access log out when it is dropped, after the last worker has ended.
     let (gateway, _flush) = Gateway::build(config, Clock::System).map_err(|error| match error {
+        BuildError::Route(error) => Failure::Problems(vec![check::of_route(error)]),
         BuildError::Keys(error) => Failure::Problems(vec![check::of_keys(error)]),
         error => Failure::Setup(error.into()),
     })?;

@@ -22,7 +22,7 @@ pub use section::{
     login::LoginConfig,
     route::{
         Access, HeaderTemplate, HostPattern, RouteConfig, RouteTimeouts, RulePart, Template, TemplatePart,
-        UpstreamUrl,
+        UpstreamScheme, UpstreamTls, UpstreamUrl,
     },
     server::{PublicUrl, ServerConfig, TlsConfig, TlsVersion},
     session::SessionConfig,

@@ -7,60 +7,95 @@ use std::{
     time::Duration,
 };
 
+use super::Trip;
 use crate::{
-    http::body::UploadError,
+    http::body::{Upload, UploadError},
     refusal::{Refusal, UpstreamStage},
     route::Route,
-    upstream::{
-        Pool,
-        connect::ConnectError,
-        http1::{Broken, Exchange, Framing, Head, Outgoing},
-    },
+    upstream::{Broken, Connection, Exchange, Head, Needs, Pool, connect::ConnectError, http1::Framing},
 };
 
 /// How long a body waits for the 100 that it asked for, as RFC 9110, section 10.1.1 lets it: old apps send none.
 const PATIENCE_FOR_CONTINUE: Duration = Duration::from_secs(1);
 
+/// An exchange whose answer has begun.
+pub(super) struct Answered {
+    pub(super) exchange: Exchange,
+    pub(super) head: Head,
+    /// It was on the client's own connection to the app.
+    pub(super) was_bound: bool,
+}
+
 /// Sends a request over a kept connection, or over a new one where none is free.
 ///
-/// An upstream may close a kept connection at the very moment it is used. What was not sent is sent again; what
-/// may have been sent is repeated only if it is idempotent and has no body (RFC 9110, section 9.2.2), and only
-/// once: a POST is never delivered twice.
+/// An upstream may close a kept connection at the very moment it is used. What was not sent, or never reached the app, is
+/// sent again; what may have reached it is repeated only if it is idempotent and has no body (RFC 9110, section 9.2.2), and
+/// only once: a POST is never delivered twice.
 ///
 /// # Errors
 /// The upstream cannot be reached, fails or is too slow; the body is too large or broke off.
-pub(super) async fn exchange(
+pub(super) async fn exchange(pool: &Rc<Pool>, trip: &Trip<'_>, upload: Upload) -> Result<Answered, Refusal> {
+    let route = trip.permit.route();
+    let has_no_body = matches!(trip.framing, Framing::None | Framing::Length(0));
+    let needs = Needs {
+        surely_open: !(trip.head.method.is_idempotent() && has_no_body),
+        http1: trip.upgrade.is_some() || trip.signs_connection_in,
+        alone: trip.signs_connection_in,
+    };
+    let bound = trip.take_bound();
+    let was_bound = bound.is_some();
+    let kept = match bound {
+        Some(connection) => Some(Connection::Http1(connection)),
+        None => pool.take(&route.upstream, needs).await,
+    };
+    let connection = match kept {
+        Some(connection) => connection,
+        None => connect(pool, route, needs).await?,
+    };
+    let first = trip.begin(connection, Some(upload))?;
+    let (exchange, head) = match attempt(pool, route, first).await {
+        Ok(answered) => answered,
+        Err((failed, refusal)) => again(pool, trip, needs, failed, refusal).await?,
+    };
+    Ok(Answered {
+        exchange,
+        head,
+        was_bound,
+    })
+}
+
+/// The second attempt, where there may be one.
+async fn again(
     pool: &Rc<Pool>,
-    route: &Route,
-    request: Outgoing,
-) -> Result<(Box<Exchange>, Head), Refusal> {
-    let has_no_body = matches!(request.framing, Framing::None | Framing::Length(0));
-    let may_be_repeated = request.method.is_idempotent() && has_no_body;
-    let Some(connection) = pool.take(&route.upstream, !may_be_repeated) else {
-        let connection = connect(pool, route).await?;
-        let exchange = Box::new(Exchange::begin(connection, request));
-        let answered = attempt(pool, route, exchange).await;
-        return answered.map_err(|(_, refusal)| refusal);
-    };
-    let exchange = Box::new(Exchange::begin(connection, request));
-    let (mut failed, refusal) = match attempt(pool, route, exchange).await {
-        Ok(answered) => return Ok(answered),
-        Err(failed) => failed,
-    };
+    trip: &Trip<'_>,
+    mut needs: Needs,
+    mut failed: Exchange,
+    refusal: Refusal,
+) -> Result<(Exchange, Head), Refusal> {
     if !matches!(refusal, Refusal::UpstreamFailed(_)) || !failed.can_be_repeated() {
         return Err(refusal);
     }
-    let connection = connect(pool, route).await?;
-    attempt(pool, route, Box::new(failed.repeat(connection)))
+    let route = trip.permit.route();
+    needs.http1 |= failed.repeats_over_http1();
+    let repeated = match (failed, connect(pool, route, needs).await?) {
+        // What is left of the body may be in pieces already.
+        (Exchange::Http1(failed), Connection::Http1(connection)) => {
+            Exchange::Http1(Box::new(failed.repeat(connection)))
+        }
+        (Exchange::Http1(_), Connection::Http2(_)) => return Err(refusal),
+        (Exchange::Http2(failed), connection) => trip.begin(connection, failed.into_upload())?,
+    };
+    attempt(pool, route, repeated)
         .await
         .map_err(|(_, refusal)| refusal)
 }
 
-async fn connect(pool: &Pool, route: &Route) -> Result<crate::upstream::http1::Connection, Refusal> {
-    pool.connect(&route.upstream, route.timeout.connect)
+async fn connect(pool: &Pool, route: &Route, needs: Needs) -> Result<Connection, Refusal> {
+    pool.connect(&route.upstream, needs, route.timeout.connect)
         .await
         .map_err(|error| match error {
             ConnectError::Refused(error) => Refusal::UpstreamUnreachable(error),
+            ConnectError::Http2(error) => Refusal::UpstreamFailed(Broken::Http2(error)),
             ConnectError::TimedOut => Refusal::UpstreamTimeout(UpstreamStage::Connect),
         })
 }
@@ -69,8 +104,8 @@ async fn connect(pool: &Pool, route: &Route) -> Result<crate::upstream::http1::C
 async fn attempt(
     pool: &Pool,
     route: &Route,
-    mut exchange: Box<Exchange>,
-) -> Result<(Box<Exchange>, Head), (Box<Exchange>, Refusal)> {
+    mut exchange: Exchange,
+) -> Result<(Exchange, Head), (Exchange, Refusal)> {
     let deadline = pool.deadlines().wait(route.timeout.response);
     let patience = exchange
         .awaits_continue()
@@ -96,6 +131,7 @@ async fn attempt(
         Poll::Ready(Err(if exchange.waits_for_client() {
             Refusal::BodyTimeout
         } else {
+            exchange.give_connection_up();
             Refusal::UpstreamTimeout(UpstreamStage::Response)
         }))
     })

@@ -6,7 +6,7 @@
 
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
 
 use crate::{
@@ -18,8 +18,9 @@ use crate::{
     },
     refusal::Refusal,
     upstream::{
-        Pool,
-        http1::{Framing, Outgoing},
+        Bound, Connection, Exchange, Pool, Whose,
+        http1::{self, Framing},
+        http2,
     },
 };
 
@@ -31,6 +32,10 @@ mod upgrade;
 
 pub use returning::{Returning, ReturningError};
 pub use upgrade::Tunnel;
+
+use exchange::Answered;
+use returning::Home;
+use upgrade::Upgrade;
 
 /// What forwarding needs to know beside the request and its permit.
 #[derive(Debug, Clone)]
@@ -47,6 +52,79 @@ pub struct Forwarding<'a> {
     pub own_headers: &'a Arc<OwnHeaders>,
     /// Our cookies, which no upstream sees or sets.
     pub own_cookies: &'a [&'a str],
+    /// What belongs to the client's connection; `None` where other people's requests may be on it as well.
+    pub bound: Option<&'a Rc<Bound>>,
+}
+
+/// A request that goes up. How it is said is only known once it has a connection.
+struct Trip<'a> {
+    permit: &'a Permit,
+    head: request::Parts,
+    framing: Framing,
+    context: &'a Forwarding<'a>,
+    upgrade: Option<Upgrade>,
+    /// It signs its whole connection in, and whoever is on it from then on.
+    signs_connection_in: bool,
+}
+
+impl Trip<'_> {
+    /// Puts it on a connection.
+    fn begin(&self, connection: Connection, upload: Option<Upload>) -> Result<Exchange, Refusal> {
+        let expects_continue = outgoing::expects_continue(&self.head.headers);
+        Ok(match connection {
+            Connection::Http1(connection) => {
+                let request = http1::Outgoing {
+                    head: outgoing::http1_head(self),
+                    framing: self.framing,
+                    upload,
+                    method: self.head.method.clone(),
+                    expects_continue,
+                };
+                Exchange::Http1(Box::new(http1::Exchange::begin(connection, request)))
+            }
+            Connection::Http2(place) => {
+                let request = http2::Outgoing {
+                    head: outgoing::http2_head(self)?,
+                    is_empty: self.framing == Framing::Length(0),
+                    upload,
+                    expects_continue,
+                };
+                Exchange::Http2(Box::new(http2::Exchange::begin(place, request)))
+            }
+        })
+    }
+
+    /// The client's own connection to the app, if it has one.
+    fn take_bound(&self) -> Option<http1::Connection> {
+        let upstream = &self.permit.route().upstream;
+        self.context.bound?.take(upstream, || self.whose())
+    }
+
+    fn whose(&self) -> Whose {
+        let caller = self.permit.caller();
+        Whose {
+            user: caller.map(|caller| caller.identity.username.as_str().into()),
+            client: self.context.client,
+        }
+    }
+
+    /// Where the connection goes when the answer is over; `None` where nobody may use it again.
+    fn home(&self, pool: &Rc<Pool>, answered: &Answered) -> Option<Home> {
+        let route = self.permit.route();
+        let is_signed_in = self.signs_connection_in
+            || answered.was_bound
+            || returning::authenticates_connection(&answered.head);
+        let owner = match is_signed_in {
+            false => None,
+            true => Some((Rc::clone(self.context.bound?), self.whose())),
+        };
+        Some(Home {
+            pool: Rc::clone(pool),
+            upstream: Arc::clone(&route.upstream),
+            limit: route.timeout.response,
+            owner,
+        })
+    }
 }
 
 /// How the body's end is told to the upstream.
@@ -84,24 +162,23 @@ pub async fn forward(
             UploadError::TooLarge => Refusal::BodyTooLarge,
             UploadError::Client(_) => Refusal::BodyBrokeOff,
         })?;
-    let framing = framing(&upload, &head.headers)?;
-    let bound_to_connection = outgoing::authenticates_connection(&head.headers);
-    let request = Outgoing {
-        head: outgoing::head(&head, framing, permit, context, upgrade.as_ref()),
-        expects_continue: outgoing::expects_continue(&head.headers),
-        framing,
-        upload,
-        method: head.method,
+    let trip = Trip {
+        permit,
+        framing: framing(&upload, &head.headers)?,
+        signs_connection_in: outgoing::authenticates_connection(&head.headers),
+        head,
+        context,
+        upgrade,
     };
-    let (exchange, mut head) = exchange::exchange(pool, route, request).await?;
+    let mut answered = exchange::exchange(pool, &trip, upload).await?;
 
-    returning::clean(&mut head.headers, context.own_cookies);
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return upgrade::join(client_side, exchange, head, route);
+    returning::clean(&mut answered.head.headers, context.own_cookies);
+    if answered.head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return upgrade::join(client_side, answered.exchange, answered.head, route);
     }
-    let reusable = !bound_to_connection && !returning::authenticates_connection(&head);
-    let body = Returning::new(pool, route, exchange, reusable);
-    let mut response = Response::new(body);
+    let home = trip.home(pool, &answered);
+    let Answered { exchange, head, .. } = answered;
+    let mut response = Response::new(Returning::new(pool, route, exchange, home));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     if let Some(reason) = head.reason {

@@ -6,15 +6,16 @@
 use std::{borrow::Cow, io::Write, net::IpAddr};
 
 use bytes::Bytes;
-use http::{HeaderMap, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 
-use super::{Forwarding, target::upstream_target, upgrade::Upgrade};
+use super::{Forwarding, Trip, target::upstream_target};
 use crate::{
     authenticate::{Caller, Proof},
     authorize::Permit,
     config::{Template, TemplatePart},
     http::{cookies, hygiene},
     identity::{self, Identity},
+    refusal::Refusal,
     upstream::http1::Framing,
 };
 
@@ -22,66 +23,93 @@ use crate::{
 const USUAL_HEAD: usize = 1024;
 
 /// The head of an HTTP/1.1 request, as the upstream sees it, with the empty line at its end.
-pub(super) fn head(
-    head: &request::Parts,
-    framing: Framing,
-    permit: &Permit,
-    context: &Forwarding<'_>,
-    upgrade: Option<&Upgrade>,
-) -> Bytes {
+pub(super) fn http1_head(trip: &Trip<'_>) -> Bytes {
     let mut bytes = Vec::with_capacity(USUAL_HEAD);
-    let target = upstream_target(&head.uri, permit.route().strip_segments);
-    for part in [head.method.as_str(), " ", &target, " HTTP/1.1\r\n"] {
+    let target = upstream_target(&trip.head.uri, trip.permit.route().strip_segments);
+    for part in [trip.head.method.as_str(), " ", &target, " HTTP/1.1\r\n"] {
         bytes.extend_from_slice(part.as_bytes());
     }
-    headers(
-        &head.headers,
-        framing,
-        permit,
-        context,
-        upgrade,
-        &mut |name, value| {
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                bytes.extend_from_slice(part);
-            }
-        },
-    );
+    headers(trip, Protocol::Http1, &mut |name, value| {
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            bytes.extend_from_slice(part);
+        }
+    });
     bytes.extend_from_slice(b"\r\n");
     bytes.into()
 }
 
+/// The head of an HTTP/2 request.
+///
+/// # Errors
+/// The host or the target cannot be said in HTTP/2. They have been looked at, so that this does not happen.
+pub(super) fn http2_head(trip: &Trip<'_>) -> Result<Request<()>, Refusal> {
+    let mut head = Request::new(());
+    *head.method_mut() = trip.head.method.clone();
+    let mut authority = Vec::new();
+    let fields = head.headers_mut();
+    headers(trip, Protocol::Http2, &mut |name, value| {
+        if name == "host" {
+            authority = value.to_vec();
+        } else if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_bytes(value),
+        ) {
+            fields.append(name, value);
+        }
+    });
+    let route = trip.permit.route();
+    let target = upstream_target(&trip.head.uri, route.strip_segments);
+    let scheme = if route.upstream.url().is_https() {
+        "https"
+    } else {
+        "http"
+    };
+    *head.uri_mut() = Uri::builder()
+        .scheme(scheme)
+        .authority(authority.as_slice())
+        .path_and_query(target.as_ref())
+        .build()
+        .map_err(|_| Refusal::Internal("a request cannot be said in HTTP/2"))?;
+    Ok(head)
+}
+
+/// What differs in a head by the protocol it is said in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    /// Bodies end with their stream, and there are no headers of a connection (RFC 9113, section 8.2.2).
+    Http2,
+}
+
 /// Hands every header that goes up to `put`.
-fn headers(
-    sent: &HeaderMap,
-    framing: Framing,
-    permit: &Permit,
-    context: &Forwarding<'_>,
-    upgrade: Option<&Upgrade>,
-    put: &mut impl FnMut(&str, &[u8]),
-) {
+fn headers(trip: &Trip<'_>, protocol: Protocol, put: &mut impl FnMut(&str, &[u8])) {
+    let Trip { permit, context, .. } = *trip;
+    let sent = &trip.head.headers;
     let of_upstream;
     let host = match context.authority {
         Some(authority) => authority,
         None => {
-            of_upstream = upstream_authority(permit);
+            of_upstream = permit.route().upstream.url().authority();
             &of_upstream
         }
     };
     put("host", host.as_bytes());
     passing(sent, permit, context, put);
-    match framing {
-        Framing::None => {}
+    match trip.framing {
         Framing::Length(length) => {
             put("content-length", itoa::Buffer::new().format(length).as_bytes());
         }
-        Framing::Chunked => put("transfer-encoding", b"chunked"),
+        Framing::Chunked if protocol == Protocol::Http1 => put("transfer-encoding", b"chunked"),
+        Framing::Chunked | Framing::None => {}
     }
-    if let Some(upgrade) = upgrade {
+    if let Some(upgrade) = trip.upgrade.as_ref().filter(|_| protocol == Protocol::Http1) {
         put("connection", b"upgrade");
         put("upgrade", upgrade.protocol.as_bytes());
     } else if wants_trailers(sent) {
         // RFC 9110, section 10.1.4: a header of one connection, and said to be one.
-        put("connection", b"te");
+        if protocol == Protocol::Http1 {
+            put("connection", b"te");
+        }
         put("te", b"trailers");
     }
     origin(context, host, put);
@@ -153,11 +181,6 @@ pub(super) fn authenticates_connection(headers: &HeaderMap) -> bool {
                 .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
         })
     })
-}
-
-fn upstream_authority(permit: &Permit) -> String {
-    let url = permit.route().upstream.to_string();
-    url.strip_prefix("http://").unwrap_or_default().to_owned()
 }
 
 /// Who called, how and by which name.

@@ -15,13 +15,9 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::upgrade::Tunnel;
 use crate::{
-    config::UpstreamUrl,
     http::cookies,
     route::Route,
-    upstream::{
-        Deadline, Pool,
-        http1::{Broken, Exchange, Head, Piece},
-    },
+    upstream::{Bound, Broken, Deadline, Exchange, Head, Piece, Pool, Upstream, Whose},
 };
 
 /// Takes out a cookie by which an app, or somebody who can make it answer with one, would end or replace the gateway's
@@ -63,19 +59,22 @@ pub(super) fn authenticates_connection(head: &Head) -> bool {
 #[derive(Debug)]
 pub struct Returning {
     /// `None` once it is over, and after an upgrade, which has a tunnel in its place.
-    exchange: Option<Box<Exchange>>,
+    exchange: Option<Exchange>,
     tunnel: Option<Tunnel>,
-    /// Where the connection goes back to, unless it must not be used again.
+    /// Where the connection goes when all is over; `None` closes it.
     home: Option<Home>,
     idle: Option<Deadline>,
 }
 
+/// Where a connection goes that can take another request.
 #[derive(Debug)]
-struct Home {
-    pool: Rc<Pool>,
-    upstream: Arc<UpstreamUrl>,
+pub(super) struct Home {
+    pub(super) pool: Rc<Pool>,
+    pub(super) upstream: Arc<Upstream>,
     /// How long the rest of a request may stall whose answer was early.
-    limit: Duration,
+    pub(super) limit: Duration,
+    /// Whose alone it is, since somebody may be signed in on it.
+    pub(super) owner: Option<(Rc<Bound>, Whose)>,
 }
 
 /// Why an answer broke off. The client sees its connection end: the status has long gone out.
@@ -90,16 +89,12 @@ pub enum ReturningError {
 }
 
 impl Returning {
-    /// The body of an answer whose head is there. Its connection is used again where it is `reusable`.
-    pub(super) fn new(pool: &Rc<Pool>, route: &Route, exchange: Box<Exchange>, reusable: bool) -> Self {
+    /// The body of an answer whose head is there, and the home of its connection.
+    pub(super) fn new(pool: &Rc<Pool>, route: &Route, exchange: Exchange, home: Option<Home>) -> Self {
         let mut body = Self {
             exchange: Some(exchange),
             tunnel: None,
-            home: reusable.then(|| Home {
-                pool: Rc::clone(pool),
-                upstream: Arc::clone(&route.upstream),
-                limit: route.timeout.response,
-            }),
+            home,
             idle: route.idle_timeout().map(|limit| pool.deadlines().wait(limit)),
         };
         body.finish_if_over();
@@ -122,10 +117,7 @@ impl Returning {
 
     /// Gives the connection back with the last byte, and not when somebody next asks for another.
     fn finish_if_over(&mut self) {
-        if self
-            .exchange
-            .as_ref()
-            .is_some_and(|exchange| exchange.is_answered())
+        if self.exchange.as_ref().is_some_and(Exchange::is_answered)
             && let Some(exchange) = self.exchange.take()
             && let Some(home) = self.home.take()
         {
@@ -135,7 +127,7 @@ impl Returning {
 }
 
 impl Home {
-    fn welcome(self, mut exchange: Box<Exchange>) {
+    fn welcome(self, mut exchange: Exchange) {
         if !exchange.is_sending() {
             return self.keep(exchange);
         }
@@ -159,9 +151,12 @@ impl Home {
         });
     }
 
-    fn keep(&self, exchange: Box<Exchange>) {
+    fn keep(self, exchange: Exchange) {
         if let Some(connection) = exchange.into_connection() {
-            self.pool.put(&self.upstream, connection);
+            match self.owner {
+                None => self.pool.put(&self.upstream, connection),
+                Some((bound, whose)) => bound.put(self.upstream, whose, connection),
+            }
         }
     }
 }
@@ -204,7 +199,7 @@ impl Body for Returning {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let left = self.exchange.as_ref().map_or(Some(0), |exchange| exchange.left());
+        let left = self.exchange.as_ref().map_or(Some(0), Exchange::left);
         left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

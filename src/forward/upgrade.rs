@@ -22,10 +22,7 @@ use crate::{
     http::hygiene,
     refusal::Refusal,
     route::Route,
-    upstream::{
-        Stream,
-        http1::{Exchange, Head},
-    },
+    upstream::{Exchange, Head, Stream},
 };
 
 /// A client's wish to speak another protocol on its connection.
@@ -60,14 +57,13 @@ fn is_http(protocol: &str) -> bool {
 /// The answer 101, and the tunnel in place of its body.
 pub(super) fn join(
     client: Option<OnUpgrade>,
-    exchange: Box<Exchange>,
+    exchange: Exchange,
     head: Head,
     route: &Route,
 ) -> Result<Response<Returning>, Refusal> {
-    let Some(client) = client else {
+    let (Some(client), Some((upstream, early))) = (client, exchange.into_upgraded()) else {
         return Err(Refusal::UnaskedUpgrade);
     };
-    let (upstream, early) = exchange.into_upgraded();
     let tunnel = Tunnel {
         client,
         upstream,

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, Method};
 
 use crate::{
-    config::{Access, HeaderTemplate, LimitsConfig, RouteConfig, RouteTimeouts, UpstreamUrl},
+    config::{Access, HeaderTemplate, LimitsConfig, RouteConfig, RouteTimeouts},
     http::hygiene,
+    upstream::{Upstream, Upstreams, tls::UpstreamTlsError},
 };
 
 pub mod table;
@@ -21,7 +22,7 @@ pub struct Route {
     /// Who may pass.
     pub access: Access,
     /// Where it goes.
-    pub upstream: Arc<UpstreamUrl>,
+    pub upstream: Arc<Upstream>,
     /// How long each stage may take.
     pub timeout: RouteTimeouts,
     /// Headers set on the way up.
@@ -34,19 +35,43 @@ pub struct Route {
     methods: Option<Vec<Method>>,
 }
 
+/// Why there can be no such route.
+#[derive(Debug, thiserror::Error)]
+#[error("the upstream of the route \"{route}\" cannot be used")]
+pub struct RouteError {
+    /// The route's name.
+    pub route: String,
+    /// Why not.
+    #[source]
+    pub source: Box<UpstreamTlsError>,
+}
+
 impl Route {
-    /// From its section of the configuration.
-    pub fn new(config: &RouteConfig, limits: &LimitsConfig) -> Self {
-        Self {
+    /// From its section of the configuration. It leads to one of `upstreams`.
+    ///
+    /// # Errors
+    /// TLS cannot be spoken with its upstream.
+    pub fn new(
+        config: &RouteConfig,
+        limits: &LimitsConfig,
+        upstreams: &mut Upstreams,
+    ) -> Result<Self, RouteError> {
+        let upstream = upstreams
+            .at(&config.upstream, &config.upstream_tls)
+            .map_err(|source| RouteError {
+                route: config.name.clone(),
+                source: Box::new(source),
+            })?;
+        Ok(Self {
             name: config.name.as_str().into(),
             access: config.access.clone(),
-            upstream: Arc::new(config.upstream.clone()),
+            upstream,
             timeout: config.timeout,
             headers: config.headers.clone(),
             strip_segments: if config.strip_prefix { config.path.len() } else { 0 },
             max_body: config.max_body.unwrap_or(limits.max_body),
             methods: config.methods.clone(),
-        }
+        })
     }
 
     /// Whether it answers this method.

@@ -9,11 +9,12 @@ use std::{sync::Arc, time::Duration};
 use ahash::AHashMap;
 use http::Method;
 
-use super::Route;
+use super::{Route, RouteError};
 use crate::{
     config::{HostPattern, LimitsConfig, RouteConfig},
     http::target::NormalPath,
     refusal::Refusal,
+    upstream::Upstreams,
 };
 
 /// All routes.
@@ -42,13 +43,17 @@ struct Node {
 
 impl RouteTable {
     /// From the checked configuration.
-    pub fn new(configs: &[RouteConfig], limits: &LimitsConfig) -> Self {
+    ///
+    /// # Errors
+    /// TLS cannot be spoken with a route's upstream.
+    pub fn new(configs: &[RouteConfig], limits: &LimitsConfig) -> Result<Self, RouteError> {
+        let mut upstreams = Upstreams::default();
         let mut table = Self {
             shortest_timeout: Duration::MAX,
             ..Self::default()
         };
         for config in configs {
-            let route = Arc::new(Route::new(config, limits));
+            let route = Arc::new(Route::new(config, limits, &mut upstreams)?);
             if config.hosts.is_empty() {
                 table.any_host.insert(&config.path, Arc::clone(&route));
             }
@@ -66,7 +71,7 @@ impl RouteTable {
                 .flatten()
                 .fold(table.shortest_timeout, Duration::min);
         }
-        table
+        Ok(table)
     }
 
     /// The route of a request. `host` is in lower case, without port and trailing dot.

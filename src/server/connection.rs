@@ -35,7 +35,10 @@ use super::{
     shutdown::Shutdown,
     tls,
 };
-use crate::handle::{Answer, Peer, Worker, handle};
+use crate::{
+    handle::{Answer, Peer, Worker, handle},
+    upstream::Bound,
+};
 
 /// Streams of one HTTP/2 connection at once: what nginx and the browsers settled on.
 const MAX_STREAMS: u32 = 128;
@@ -104,6 +107,7 @@ pub(super) async fn serve(
                 guard,
                 shutdown,
                 activity,
+                bound: Rc::default(),
             };
             served.speak(stream, multiplexed).await
         }
@@ -122,6 +126,7 @@ pub(super) async fn serve(
                     guard,
                     shutdown,
                     activity,
+                    bound: Rc::default(),
                 };
                 served.speak(stream, multiplexed).await
             }
@@ -204,6 +209,7 @@ struct Served {
     guard: Rc<Guard>,
     shutdown: Shutdown,
     activity: Arc<Activity>,
+    bound: Rc<Bound>,
 }
 
 impl Served {
@@ -322,11 +328,13 @@ impl Served {
 
     async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<Running>, Infallible> {
         let running = RequestGuard::new(&self.activity);
+        let version = request.version();
         let peer = Peer {
             client: self.client,
             guard: Rc::clone(&self.guard),
+            // Requests of HTTP/2 are under way side by side, and each would take another's place.
+            bound: (version != Version::HTTP_2).then(|| Rc::clone(&self.bound)),
         };
-        let version = request.version();
         let mut response = handle(&self.worker, peer, request).await;
         let goes_on = version == Version::HTTP_2 || response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if !goes_on && self.shutdown.has_started() {

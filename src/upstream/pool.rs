@@ -3,43 +3,42 @@
 use std::{
     cell::RefCell,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use ahash::AHashMap;
+use tokio::time::timeout;
 
-use super::{
-    Deadlines, Stream,
-    connect::{ConnectError, connect},
-    http1::Connection,
-};
-use crate::config::UpstreamUrl;
+use super::{Connection, Deadlines, Upstream, connect::ConnectError, http1};
 
-/// Idle connections kept per upstream and worker. More than this many at once were a peak, not a habit.
-const MAX_IDLE: usize = 256;
+mod lane;
 
-/// How long a connection is kept unused. Below the 60 s and more that most servers allow; those that allow
-/// less close it themselves, which is noticed before it is used again.
-const IDLE_LIMIT: Duration = Duration::from_secs(30);
+use lane::Lane;
 
-/// The idle connections of one worker, and its waits for answers.
+/// The open connections of one worker, and its waits for answers.
 #[derive(Debug)]
 pub struct Pool {
-    idle: RefCell<AHashMap<UpstreamUrl, Vec<Idle>>>,
+    lanes: RefCell<AHashMap<Arc<Upstream>, Rc<Lane>>>,
     deadlines: Rc<Deadlines>,
 }
 
-#[derive(Debug)]
-struct Idle {
-    connection: Connection,
-    since: Instant,
+/// What a request asks of its connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Needs {
+    /// It cannot be sent twice. A connection may have been closed since the worker last heard of it, so the system is asked.
+    pub surely_open: bool,
+    /// It changes the protocol, or signs its connection in: HTTP/2 has neither.
+    pub http1: bool,
+    /// It signs its connection in, so that nobody else may be on it.
+    pub alone: bool,
 }
 
 impl Pool {
     /// Of a worker that calls [`Pool::tick`] this often.
     pub fn new(now: Instant, tick: Duration) -> Self {
         Self {
-            idle: RefCell::default(),
+            lanes: RefCell::default(),
             deadlines: Rc::new(Deadlines::new(now, tick)),
         }
     }
@@ -49,59 +48,52 @@ impl Pool {
         &self.deadlines
     }
 
-    /// The connection that was used last and that the upstream has not closed since, if there is one.
-    ///
-    /// The last rather than the oldest: the rest can grow old and be closed. Before a request that cannot be sent
-    /// twice the system is asked (`surely`): a connection may have been closed since the worker last heard.
-    pub fn take(&self, upstream: &UpstreamUrl, surely: bool) -> Option<Connection> {
-        let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(upstream)?;
-        while let Some(Idle { mut connection, .. }) = connections.pop() {
-            let is_quiet = match surely {
-                true => connection.is_quiet() && connection.is_surely_quiet(),
-                false => connection.is_quiet(),
-            };
-            if is_quiet {
-                return Some(connection);
-            }
-        }
-        None
+    /// A connection that is open and has room, if there is one.
+    pub async fn take(&self, upstream: &Arc<Upstream>, needs: Needs) -> Option<Connection> {
+        let lane = self.lanes.borrow().get(upstream).map(Rc::clone)?;
+        lane.take(upstream, needs).await
     }
 
-    /// Opens a new connection.
+    /// Opens a new connection, or finds room on one that somebody else has just opened.
     ///
     /// # Errors
     /// None could be opened within `limit`.
-    pub async fn connect(&self, upstream: &UpstreamUrl, limit: Duration) -> Result<Connection, ConnectError> {
-        let stream = connect(upstream, limit).await?;
-        Ok(Connection::new(Stream::Tcp(stream)))
+    pub async fn connect(
+        &self,
+        upstream: &Arc<Upstream>,
+        needs: Needs,
+        limit: Duration,
+    ) -> Result<Connection, ConnectError> {
+        let lane = self.lane(upstream);
+        timeout(limit, lane.open(upstream, needs))
+            .await
+            .unwrap_or(Err(ConnectError::TimedOut))
     }
 
     /// Keeps a connection whose answer has been read to its end.
-    pub fn put(&self, upstream: &UpstreamUrl, connection: Connection) {
-        let mut idle = self.idle.borrow_mut();
-        // The name is copied once per upstream, not once per request.
-        let connections = match idle.get_mut(upstream) {
-            Some(connections) => connections,
-            None => idle.entry(upstream.clone()).or_default(),
-        };
-        if connections.len() < MAX_IDLE {
-            connections.push(Idle {
-                connection,
-                since: Instant::now(),
-            });
+    pub fn put(&self, upstream: &Arc<Upstream>, connection: http1::Connection) {
+        self.lane(upstream).put(connection);
+    }
+
+    /// Once a tick: closes connections that were not used for long or that the upstream closed, and wakes whoever has
+    /// waited for too long.
+    pub fn tick(&self, now: Instant) {
+        self.deadlines.tick(now);
+        for lane in self.lanes.borrow().values() {
+            lane.tick(now);
         }
     }
 
-    /// Once a tick: closes connections that were not used for [`IDLE_LIMIT`] or that the upstream closed, and wakes
-    /// whoever has waited for too long.
-    pub fn tick(&self, now: Instant) {
-        self.deadlines.tick(now);
-        self.idle.borrow_mut().retain(|_, connections| {
-            connections.retain_mut(|idle| {
-                idle.connection.is_quiet() && now.saturating_duration_since(idle.since) < IDLE_LIMIT
-            });
-            !connections.is_empty()
-        });
+    /// The name is copied once per upstream, not once per request.
+    fn lane(&self, upstream: &Arc<Upstream>) -> Rc<Lane> {
+        let mut lanes = self.lanes.borrow_mut();
+        match lanes.get(upstream) {
+            Some(lane) => Rc::clone(lane),
+            None => Rc::clone(
+                lanes
+                    .entry(Arc::clone(upstream))
+                    .or_insert_with(|| Rc::new(Lane::to(upstream))),
+            ),
+        }
     }
 }

@@ -2,6 +2,9 @@
 
 mod parse;
 mod read;
+mod upstream;
+
+pub use upstream::{UpstreamScheme, UpstreamTls, UpstreamUrl};
 
 use std::time::Duration;
 
@@ -22,6 +25,8 @@ pub struct RouteConfig {
     pub access: Access,
     /// Where it goes.
     pub upstream: UpstreamUrl,
+    /// How it is known to be the right one, where it speaks TLS.
+    pub upstream_tls: UpstreamTls,
     /// How long each stage may take.
     pub timeout: RouteTimeouts,
     /// Headers set on the way up.
@@ -61,25 +66,6 @@ pub enum RulePart {
     Roles(Vec<String>),
     /// Is one of these users.
     Users(Vec<String>),
-}
-
-/// An upstream's address: `http://host[:port]`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct UpstreamUrl {
-    /// A name or an address; an IPv6 address without its brackets.
-    pub host: String,
-    /// The port, 80 where none is written.
-    pub port: u16,
-}
-
-impl std::fmt::Display for UpstreamUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "http://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "http://{}:{}", self.host, self.port)
-        }
-    }
 }
 
 /// How long each stage of forwarding may take.

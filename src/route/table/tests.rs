@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Access, RouteTimeouts, UpstreamUrl};
+use crate::config::{Access, RouteTimeouts, UpstreamScheme, UpstreamTls, UpstreamUrl};
 
 const LIMITS: LimitsConfig = LimitsConfig {
     max_connections: 1,
@@ -14,7 +14,7 @@ const LIMITS: LimitsConfig = LimitsConfig {
 /// A table of routes written as `name host path methods`, with `-` for "any".
 fn table(routes: &[&str]) -> RouteTable {
     let configs: Vec<_> = routes.iter().map(|route| config(route)).collect();
-    RouteTable::new(&configs, &LIMITS)
+    RouteTable::new(&configs, &LIMITS).unwrap()
 }
 
 fn config(route: &str) -> RouteConfig {
@@ -33,10 +33,12 @@ fn config(route: &str) -> RouteConfig {
             .collect(),
         methods: (methods != "-").then(|| methods.split(',').map(|m| m.parse().unwrap()).collect()),
         access: Access::Public,
-        upstream: UpstreamUrl {
+        upstream: UpstreamUrl::Tcp {
+            scheme: UpstreamScheme::Http,
             host: "127.0.0.1".to_owned(),
             port: 1,
         },
+        upstream_tls: UpstreamTls::default(),
         timeout: RouteTimeouts {
             connect: Duration::ZERO,
             response: Duration::ZERO,

@@ -1,10 +1,10 @@
 //! Where the body of an answer ends (RFC 9112, sections 6 and 7.1).
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use super::Broken;
-use crate::http::hygiene;
+use crate::{http::hygiene, upstream::Trailers};
 
 /// The longest line with a chunk's size and its extensions, in bytes.
 const MAX_SIZE_LINE: usize = 4 * 1024;
@@ -12,9 +12,6 @@ const MAX_SIZE_LINE: usize = 4 * 1024;
 /// The longest trailers, in bytes, and the most of them.
 const MAX_TRAILERS: usize = 64 * 1024;
 const MAX_TRAILER_LINES: usize = 64;
-
-/// What stands behind a body in chunks.
-pub type Trailers = HeaderMap;
 
 /// Takes a body out of a connection's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,11 +12,14 @@ use tokio::io::AsyncReadExt;
 
 use super::{
     Broken, Connection, FIRST_READ, LARGEST_READ, Stream,
-    decode::{Decoded, Decoder, Trailers},
+    decode::{Decoded, Decoder},
     request::{Framing, Sending},
-    response::Head,
+    response::Received,
 };
-use crate::http::body::Upload;
+use crate::{
+    http::body::Upload,
+    upstream::{Head, Piece},
+};
 
 /// Bytes up to the end of an answer's head, with the interim answers (1xx) before it, of which there may be any number.
 const MAX_HEAD_BYTES: usize = 1024 * 1024;
@@ -28,21 +31,12 @@ pub struct Outgoing {
     pub head: Bytes,
     /// How the head says that the body ends.
     pub framing: Framing,
-    /// The body.
-    pub upload: Upload,
+    /// The body; `None` where there is none.
+    pub upload: Option<Upload>,
     /// The method: it decides what may be repeated, and whether the answer has a body.
     pub method: Method,
     /// Whether the head asks for a 100 before the body (RFC 9110, section 10.1.1).
     pub expects_continue: bool,
-}
-
-/// A piece of an answer's body.
-#[derive(Debug)]
-pub enum Piece {
-    /// Bytes.
-    Data(Bytes),
-    /// What stands behind them.
-    Trailers(Trailers),
 }
 
 /// A request on its way, and its answer on its way back.
@@ -130,7 +124,12 @@ impl Exchange {
                 result?;
             }
             let before = self.connection.buffer.len();
-            if let Some(head) = Head::take(&mut self.connection.buffer, &self.method)? {
+            if let Some(Received {
+                head,
+                body,
+                keeps_alive,
+            }) = Received::take(&mut self.connection.buffer, &self.method)?
+            {
                 self.head_bytes += before - self.connection.buffer.len();
                 match head.status {
                     StatusCode::SWITCHING_PROTOCOLS if self.sending.is_whole() => {}
@@ -141,8 +140,8 @@ impl Exchange {
                     }
                     _ => {}
                 }
-                self.body = head.body;
-                self.keeps_alive = head.keeps_alive;
+                self.body = body;
+                self.keeps_alive = keeps_alive;
                 // Who has answered without asking for the body does not want it.
                 if self.sending.awaits_continue {
                     self.sending.give_up();

@@ -9,17 +9,12 @@ mod exchange;
 mod request;
 mod response;
 
-pub use decode::Trailers;
-pub use exchange::{Exchange, Outgoing, Piece};
+pub use exchange::{Exchange, Outgoing};
 pub use request::Framing;
-pub use response::Head;
-
-use std::io;
 
 use bytes::BytesMut;
 
-use super::Stream;
-use crate::http::body::UploadError;
+use super::{Broken, Stream};
 
 /// Where a read begins; it grows while bodies fill it. Most heads with a small body fit.
 const FIRST_READ: usize = 8 * 1024;
@@ -34,32 +29,6 @@ pub struct Connection {
     /// What was read beyond the last answer: nothing, or the connection is not used again.
     buffer: BytesMut,
     is_fresh: bool,
-}
-
-/// Why there is no answer, or no more of one.
-#[derive(Debug, thiserror::Error)]
-pub enum Broken {
-    /// The upstream closed the connection.
-    #[error("the upstream closed the connection")]
-    Closed,
-    /// The connection failed.
-    #[error("the connection to the upstream failed")]
-    Io(#[from] io::Error),
-    /// The head is no HTTP/1.1.
-    #[error("the upstream's answer is not HTTP")]
-    Malformed(#[from] httparse::Error),
-    /// Heads, or what stands for them, go on without an end.
-    #[error("the head of the upstream's answer is too large")]
-    TooLarge,
-    /// The body's end can be read in two ways, or its framing breaks off (RFC 9112, section 6.3).
-    #[error("the framing of the upstream's answer has more than one reading")]
-    Framing,
-    /// The upstream changed the protocol while the request was still on its way.
-    #[error("the upstream changed the protocol before it had the request")]
-    EarlyUpgrade,
-    /// It was the request that broke off.
-    #[error(transparent)]
-    Upload(#[from] UploadError),
 }
 
 impl Connection {

@@ -54,33 +54,36 @@ pub(super) struct Sending {
     pub(super) awaits_continue: bool,
     /// Bytes of the request that the upstream's side took.
     pub(super) written: u64,
+    /// Nothing that was written still waits in the stream: TLS takes whole records, whatever room the connection has.
+    is_flushed: bool,
     /// The upstream takes nothing more. It may have said why before it closed ("413", mostly), so that is no error
     /// yet: reading finds the answer or the end.
     deaf: bool,
 }
 
 impl Sending {
-    pub(super) fn new(head: Bytes, framing: Framing, upload: Upload, awaits_continue: bool) -> Self {
-        let has_body = !upload.is_end_stream();
+    pub(super) fn new(head: Bytes, framing: Framing, upload: Option<Upload>, awaits_continue: bool) -> Self {
+        let upload = upload.filter(|upload| !upload.is_end_stream());
         Self {
             pending: [head.clone(), Bytes::new(), Bytes::new()],
             head,
-            upload: has_body.then_some(upload),
+            awaits_continue: awaits_continue && upload.is_some(),
+            upload,
             framing,
-            awaits_continue: awaits_continue && has_body,
             written: 0,
+            is_flushed: true,
             deaf: false,
         }
     }
 
     /// Whether the upstream has all of it.
     pub(super) fn is_whole(&self) -> bool {
-        !self.deaf && self.upload.is_none() && !self.has_pending()
+        !self.deaf && self.upload.is_none() && !self.has_pending() && self.is_flushed
     }
 
     /// Whether nothing more will be written.
     pub(super) fn is_over(&self) -> bool {
-        self.deaf || (self.upload.is_none() && !self.has_pending())
+        self.deaf || (self.upload.is_none() && !self.has_pending() && self.is_flushed)
     }
 
     /// Whether the next bytes are the client's to send: the upstream would take them.
@@ -97,6 +100,7 @@ impl Sending {
             }
             self.pending = [self.head.clone(), Bytes::new(), Bytes::new()];
             self.written = 0;
+            self.is_flushed = true;
         }
         self.deaf = false;
         true
@@ -134,9 +138,10 @@ impl Sending {
                 return Poll::Pending;
             }
             if !self.has_pending() {
+                let is_open = ready!(self.poll_flush(stream, context));
                 return match self.upload {
-                    None => Poll::Ready(Ok(())),
-                    Some(_) => Poll::Pending,
+                    Some(_) if is_open => Poll::Pending,
+                    _ => Poll::Ready(Ok(())),
                 };
             }
             match ready!(self.poll_write(stream, context)) {
@@ -199,8 +204,20 @@ impl Sending {
         Pin::new(stream).poll_write_vectored(context, &slices)
     }
 
+    /// Ready with whether the upstream still takes something.
+    fn poll_flush(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<bool> {
+        if !self.is_flushed {
+            match ready!(Pin::new(stream).poll_flush(context)) {
+                Ok(()) => self.is_flushed = true,
+                Err(_) => self.give_up(),
+            }
+        }
+        Poll::Ready(!self.deaf)
+    }
+
     fn advance(&mut self, mut written: usize) {
         self.written += written as u64;
+        self.is_flushed = false;
         for bytes in &mut self.pending {
             let taken = written.min(bytes.len());
             bytes.advance(taken);

@@ -5,22 +5,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::ext::ReasonPhrase;
 
 use super::{Broken, decode::Decoder};
-use crate::http::hygiene;
+use crate::{http::hygiene, upstream::Head};
 
 /// The most header lines of an answer.
 const MAX_HEADERS: usize = 128;
 
-/// The head of an answer, without what belongs to the connection.
+/// The head of an answer, and what it says of its connection.
 #[derive(Debug)]
-pub struct Head {
-    /// The status.
-    pub status: StatusCode,
-    /// What stands behind the status, where it is not the usual.
-    pub reason: Option<ReasonPhrase>,
-    /// The headers, without hop-by-hop ones.
-    pub headers: HeaderMap,
-    /// The `Upgrade` header, which means something beside a 101 alone.
-    pub upgrade: Option<HeaderValue>,
+pub(super) struct Received {
+    /// Without hop-by-hop headers.
+    pub(super) head: Head,
     /// How its body ends.
     pub(super) body: Decoder,
     /// Whether the connection can take another request after it.
@@ -37,7 +31,7 @@ struct Parsed {
     is_http_1_1: bool,
 }
 
-impl Head {
+impl Received {
     /// Takes a head out of `buffer`, or leaves it alone where it is not whole yet. `method` is the request's: it
     /// decides whether there is a body.
     ///
@@ -48,11 +42,13 @@ impl Head {
             return Ok(None);
         };
         let bytes = buffer.split_to(parsed.length).freeze();
-        let mut head = Self {
-            status: parsed.status,
-            reason: parsed.reason,
-            headers: HeaderMap::with_capacity(parsed.fields.len()),
-            upgrade: None,
+        let mut received = Self {
+            head: Head {
+                status: parsed.status,
+                reason: parsed.reason,
+                headers: HeaderMap::with_capacity(parsed.fields.len()),
+                upgrade: None,
+            },
             body: Decoder::none(),
             keeps_alive: parsed.is_http_1_1,
         };
@@ -63,23 +59,23 @@ impl Head {
             let value = HeaderValue::from_maybe_shared(bytes.slice(range))
                 .map_err(|_| Broken::Malformed(httparse::Error::HeaderValue))?;
             if name == header::CONNECTION {
-                head.connection(&value, &mut named);
+                received.connection(&value, &mut named);
             } else if name == header::TRANSFER_ENCODING {
                 framing.coding(&value);
             } else if name == header::UPGRADE {
-                head.upgrade = Some(value);
+                received.head.upgrade = Some(value);
             } else if name == header::CONTENT_LENGTH {
                 framing.length(&value)?;
-                head.headers.insert(name, value);
+                received.head.headers.insert(name, value);
             } else if !hygiene::is_hop_by_hop(&name) {
-                head.headers.append(name, value);
+                received.head.headers.append(name, value);
             }
         }
         for name in named {
-            head.headers.remove(name);
+            received.head.headers.remove(name);
         }
-        head.decide_body(method, framing)?;
-        Ok(Some(head))
+        received.decide_body(method, framing)?;
+        Ok(Some(received))
     }
 
     /// What `Connection` says: how long it lasts, and which other headers are the connection's own.
@@ -101,7 +97,7 @@ impl Head {
 
     /// RFC 9112, section 6.3.
     fn decide_body(&mut self, method: &Method, framing: Framing) -> Result<(), Broken> {
-        let status = self.status;
+        let status = self.head.status;
         let has_none = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || *method == Method::HEAD;
@@ -115,7 +111,7 @@ impl Head {
             } => {
                 // The length is a lie, and the sender may have been made to tell it.
                 if length.is_some() {
-                    self.headers.remove(header::CONTENT_LENGTH);
+                    self.head.headers.remove(header::CONTENT_LENGTH);
                     self.keeps_alive = false;
                 }
                 Decoder::chunked()

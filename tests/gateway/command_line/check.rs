@@ -59,7 +59,7 @@ fn a_bad_configuration_is_told_all_that_is_wrong_with_it() {
     let folder = folder(
         "[server]\nlisen = [\"0.0.0.0:8443\"]\npublic_url = \"https://wiki.example.com/app\"\n\
          [token]\nalgorithm = \"HS256\"\nsecret = \"hunter2\"\n\
-         [[route]]\npath = \"/\"\nupstream = \"https://127.0.0.1:3000\"\nretries = 1\n",
+         [[route]]\npath = \"/\"\nupstream = \"ws://127.0.0.1:3000\"\nretries = 1\n",
     );
     let expected = "\
 error: gateway.toml:2:1: unknown key `lisen` in [server]
@@ -76,9 +76,9 @@ error: gateway.toml:6:10: the secret must have at least 32 bytes, but has 7
    |          ^
    = hint: make one: head -c 32 /dev/urandom | base64
 
-error: gateway.toml:9:12: upstreams that begin with \"https://\" are not built yet; this version has \"http://\"
- 9 | upstream = \"https://127.0.0.1:3000\"
-   |            ^^^^^^^^^^^^^^^^^^^^^^^^
+error: gateway.toml:9:12: \"ws://127.0.0.1:3000\" is no upstream: write its address, such as \"http://127.0.0.1:3000\"; it begins with http://, https://, h2c:// or unix:
+ 9 | upstream = \"ws://127.0.0.1:3000\"
+   |            ^^^^^^^^^^^^^^^^^^^^^
 
 error: gateway.toml:10:1: `retries` in [[route]] is not built yet
  10 | retries = 1

@@ -188,9 +188,6 @@ fn tables_that_are_not_built_are_refused_as_a_whole() {
 fn values_that_are_not_built_are_refused_by_name() {
     let memory =
         |store: &str| format!("the session store \"{store}\" is not built yet; this version has \"memory\"");
-    let upstream = |begin: &str| {
-        format!("upstreams that begin with \"{begin}\" are not built yet; this version has \"http://\"")
-    };
     refused(&[
         (
             "[server]\nlisten = [«\"unix:/run/portcullis.sock\"»]",
@@ -212,9 +209,6 @@ fn values_that_are_not_built_are_refused_by_name() {
             &memory("rediss://127.0.0.1"),
             "",
         ),
-        ("[[route]]\nupstream = «\"https://a\"»", &upstream("https://"), ""),
-        ("[[route]]\nupstream = «\"h2c://a\"»", &upstream("h2c://"), ""),
-        ("[[route]]\nupstream = «\"unix:/a\"»", &upstream("unix:"), ""),
         (
             "[[route]]\nupstream = [\"http://a\", «\"http://b\"»]",
             "several upstreams are not built yet",

@@ -1,10 +1,10 @@
 //! How a route's values are written.
 
-use std::{net::Ipv4Addr, num::NonZeroU16};
+use std::net::Ipv4Addr;
 
-use http::{HeaderName, Method, Uri};
+use http::{HeaderName, Method};
 
-use super::{HostPattern, Template, TemplatePart, UpstreamUrl};
+use super::{HostPattern, Template, TemplatePart};
 use crate::config::{nearest::nearest, section::host::exact};
 
 /// A host: `wiki.example.com` or `*.example.com`.
@@ -101,47 +101,6 @@ pub(super) fn method(text: &str) -> Result<Method, String> {
         ));
     }
     Ok(method)
-}
-
-/// An upstream: `http://host[:port]`.
-pub(super) fn upstream(text: &str) -> Result<UpstreamUrl, String> {
-    let bad = |why: &str| format!("\"{text}\" is no upstream: {why}");
-    for later in ["https://", "h2c://", "unix:"] {
-        if text.starts_with(later) {
-            return Err(format!(
-                "upstreams that begin with \"{later}\" are not built yet; this version has \"http://\""
-            ));
-        }
-    }
-    if !text.starts_with("http://") {
-        return Err(bad("write its address, such as \"http://127.0.0.1:3000\""));
-    }
-    let uri: Uri = text.parse().map_err(|_| bad("it is no URL"))?;
-    let authority = uri.authority().ok_or_else(|| bad("it names no host"))?;
-    if authority.as_str().contains('@') {
-        return Err(bad("it cannot contain a user name or password"));
-    }
-    if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
-        return Err(bad(
-            "it cannot have a path; what a route's `path` begins with can be taken off with `strip_prefix`",
-        ));
-    }
-    let port = match authority.as_str().strip_prefix(authority.host()) {
-        Some("") => 80,
-        Some(port) => {
-            let port = port
-                .strip_prefix(':')
-                .and_then(|port| port.parse::<NonZeroU16>().ok());
-            port.ok_or_else(|| bad("a port is a number between 1 and 65535"))?
-                .get()
-        }
-        None => return Err(bad("it is no URL")),
-    };
-    let host = exact(authority.host()).map_err(bad)?;
-    Ok(UpstreamUrl {
-        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-        port,
-    })
 }
 
 /// The name of a header that a route may set.

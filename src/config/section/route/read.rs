@@ -1,13 +1,8 @@
 //! Reading `[[route]]`, and what only shows when all routes are seen together.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, SocketAddr},
-    ops::Range,
-    time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, ops::Range, time::Duration};
 
-use super::{Access, HeaderTemplate, RouteConfig, RouteTimeouts, RulePart, UpstreamUrl, parse};
+use super::{Access, HeaderTemplate, RouteConfig, RouteTimeouts, RulePart, UpstreamTls, parse, upstream};
 use crate::config::reader::{Report, Table, Value};
 
 /// Keys of the contract that this version does not know yet.
@@ -91,7 +86,8 @@ impl RouteConfig {
         let access = table.take("access");
         let access_span = access.as_ref().map(Value::span);
         let access = access.map_or(Some(Access::Rule(Vec::new())), read_access);
-        let (upstream, upstream_span) = read_upstream(&mut table).unzip();
+        let (upstream, upstream_span) = upstream::read(&mut table).unzip();
+        let upstream_tls = UpstreamTls::read(&mut table, upstream.as_ref());
         let timeout = table.take("timeout").and_then(|value| value.table("`timeout`"));
         let timeout = timeout.map_or(RouteTimeouts::DEFAULT, RouteTimeouts::read);
         let headers = table
@@ -109,6 +105,7 @@ impl RouteConfig {
             methods,
             access: access?,
             upstream: upstream?,
+            upstream_tls,
             timeout,
             headers: headers.unwrap_or_default(),
             strip_prefix: strip_prefix.unwrap_or(false),
@@ -173,48 +170,6 @@ fn many<T>(value: Option<Value<'_, '_>>, parse: impl Fn(&str) -> Result<T, Strin
     }
     let values = values.unwrap_or_default();
     values.iter().filter_map(|value| value.parsed(&parse)).collect()
-}
-
-/// Advice where an upstream is missing.
-const SAY_WHERE: &str = "say where it leads: upstream = \"http://127.0.0.1:3000\"";
-
-/// Where a route leads, and where that stands.
-fn read_upstream(table: &mut Table<'_, '_>) -> Option<(UpstreamUrl, Range<usize>)> {
-    let Some(value) = table.take("upstream") else {
-        let report = table.report();
-        let problem = report.problem(table.span(), "this route has no `upstream`");
-        report.add(problem.hint(SAY_WHERE));
-        return None;
-    };
-    if value.is_table() {
-        upstream_is_a_table(&value);
-        return None;
-    }
-    let span = value.span();
-    let values = value.one_or_many()?;
-    match values.as_slice() {
-        [one] if one.is_table() => {
-            upstream_is_a_table(one);
-            None
-        }
-        [one] => Some((one.parsed(parse::upstream)?, one.span())),
-        [] => {
-            let problem = table.report().problem(&span, "`upstream` is empty");
-            table.report().add(problem.hint(SAY_WHERE));
-            None
-        }
-        [_, second, ..] => {
-            second.reject_with("several upstreams are not built yet", "leave one");
-            None
-        }
-    }
-}
-
-fn upstream_is_a_table(value: &Value<'_, '_>) {
-    value.reject_with(
-        "an upstream as a table is not built yet",
-        "write its address alone, as a string",
-    );
 }
 
 fn read_access(value: Value<'_, '_>) -> Option<Access> {
@@ -352,23 +307,12 @@ fn refuse_overlaps(report: &Report<'_>, routes: &[RouteConfig], spans: &[Spans])
 /// A route that leads to the gateway itself: a single request would go round until no socket is left for anybody.
 fn refuse_loops(report: &Report<'_>, routes: &[RouteConfig], spans: &[Spans], listen: &[SocketAddr]) {
     for (route, span) in routes.iter().zip(spans) {
-        if let Some(own) = listen.iter().find(|own| leads_to(&route.upstream, **own)) {
+        if let Some(own) = listen.iter().find(|own| route.upstream.leads_to(**own)) {
             let message = format!("this is the gateway itself, which listens on {own}");
             let hint = "name the address of the app; the two cannot share a port";
             report.add(report.problem(&span.upstream, message).hint(hint));
         }
     }
-}
-
-/// Whether a connection to this upstream arrives at this address of the same machine, as far as can be told without
-/// asking for names.
-fn leads_to(upstream: &UpstreamUrl, own: SocketAddr) -> bool {
-    let this_machine = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
-    let arrives = match upstream.host.parse::<IpAddr>() {
-        Ok(ip) => ip == own.ip() || (this_machine(ip) && own.ip().is_unspecified()),
-        Err(_) => upstream.host == "localhost" && this_machine(own.ip()),
-    };
-    arrives && upstream.port == own.port()
 }
 
 /// Gives a name to every route that has none, and sees that no two have the same.

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn take(bytes: &str, method: &Method) -> Result<Option<Head>, Broken> {
-    Head::take(&mut BytesMut::from(bytes), method)
+fn take(bytes: &str, method: &Method) -> Result<Option<Received>, Broken> {
+    Received::take(&mut BytesMut::from(bytes), method)
 }
 
 fn answer(headers: &str) -> String {
@@ -103,7 +103,7 @@ fn how_a_body_ends_follows_from_method_status_and_headers() {
             "{method} {head}"
         );
         assert!(
-            taken.headers.get_all("content-length").iter().count() <= 1,
+            taken.head.headers.get_all("content-length").iter().count() <= 1,
             "{head}"
         );
     }
@@ -144,6 +144,7 @@ fn what_belongs_to_the_connection_stays_here() {
     );
     let taken = take(&head, &Method::GET).unwrap().unwrap();
     let mut lines: Vec<_> = taken
+        .head
         .headers
         .iter()
         .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -153,7 +154,7 @@ fn what_belongs_to_the_connection_stays_here() {
         lines,
         ["content-length: 0", "set-cookie: a=1", "set-cookie: b=2", "x: y"]
     );
-    assert_eq!(taken.upgrade.unwrap(), "h2c");
+    assert_eq!(taken.head.upgrade.unwrap(), "h2c");
 }
 
 #[test]
@@ -166,7 +167,7 @@ fn a_reason_of_the_upstreams_own_is_kept() {
     ] {
         let taken = take(&format!("{line}\r\n\r\n"), &Method::GET).unwrap().unwrap();
         assert_eq!(
-            taken.reason.as_ref().map(ReasonPhrase::as_bytes),
+            taken.head.reason.as_ref().map(ReasonPhrase::as_bytes),
             reason,
             "{line}"
         );
@@ -179,11 +180,11 @@ proptest! {
         let head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nserver: x\r\n\r\n";
         let cut = cut.min(head.len() - 1);
         let mut buffer = BytesMut::from(&head[..cut]);
-        prop_assert!(Head::take(&mut buffer, &Method::GET).unwrap().is_none());
+        prop_assert!(Received::take(&mut buffer, &Method::GET).unwrap().is_none());
         prop_assert_eq!(&buffer[..], &head.as_bytes()[..cut], "nothing is lost");
         buffer.extend_from_slice(&head.as_bytes()[cut..]);
         buffer.extend_from_slice(b"hello");
-        prop_assert!(Head::take(&mut buffer, &Method::GET).unwrap().is_some());
+        prop_assert!(Received::take(&mut buffer, &Method::GET).unwrap().is_some());
         prop_assert_eq!(&buffer[..], b"hello");
     }
 
