@@ -7,14 +7,14 @@ use hyper::body::Incoming;
 
 use crate::{
     authenticate::Authentication,
-    authorize::authorize,
+    authorize::{Asked, authorize},
     config::Access,
     forward::{Forwarding, forward},
     gateway::Gateway,
-    http::{framing, navigation, request_id::RequestIds, target::Target},
+    http::{framing, navigation, origin::OwnOrigin, request_id::RequestIds, target::Target},
     portal::{self, OwnAddress, Visit},
     refusal::Refusal,
-    respond::{self, Asked},
+    respond,
     token::TokenCache,
     upstream::{Bound, Pool},
 };
@@ -75,7 +75,7 @@ pub async fn handle<G: Clone + 'static>(
         let story = &mut telling.story;
         story.refuse(&refusal);
         let return_to = story.uri.path_and_query().map_or("/", |target| target.as_str());
-        let asked = Asked {
+        let asked = respond::Asked {
             wants_page,
             return_to,
             request_id: story.request_id,
@@ -151,14 +151,23 @@ async fn pipeline<G>(
     story.caller = authentication.caller.clone();
 
     // Only from here on is there a permit, and only a request that has one renews a session and is forwarded.
-    let permit = authorize(route, authentication)?;
+    let own = OwnOrigin {
+        scheme: gateway.server.public_url.scheme(),
+        authority: story.authority(),
+    };
+    let asked = Asked {
+        method: request.method(),
+        headers: request.headers(),
+        own,
+    };
+    let permit = authorize(route, authentication, asked)?;
     if let Some(caller) = permit.caller() {
         caller.renew(now);
     }
     let context = Forwarding {
         client: peer.client,
-        scheme: gateway.server.public_url.scheme(),
-        authority: story.authority(),
+        scheme: own.scheme,
+        authority: own.authority,
         request_id: story.request_id,
         own_headers: &gateway.own_headers,
         own_cookies: &gateway.own_cookies(),

@@ -67,7 +67,7 @@ pub enum Refusal {
     /// An own address that does not exist.
     #[error("the gateway has no such address")]
     NoOwnAddress,
-    /// A write to an own address that another site's page sent.
+    /// A page of another origin sent it: a write to an own address, or to an app in somebody's name.
     #[error("the request comes from another site")]
     CrossOrigin,
     /// A form or JSON document that cannot be read.

@@ -184,12 +184,18 @@ fn page(refusal: &Refusal, status: StatusCode, asked: &Asked<'_>, login_url: &st
         ),
         _ => (None, None),
     };
-    RefusalPage {
+    let mut page = RefusalPage {
         username,
         action,
         ..RefusalPage::new(status, asked.request_id.as_str())
+    };
+    // Whoever is refused may well open this page, and only did not mean to.
+    if matches!(refusal, Refusal::CrossOrigin) {
+        page.heading = "Another site asked for this";
+        page.explanation = "A page of another site made your browser send it, so it went no further. \
+            If you meant to do this, do it in the app itself.";
     }
-    .into_response()
+    page.into_response()
 }
 
 /// A JSON document.

@@ -2,13 +2,29 @@
 
 use std::sync::Arc;
 
+use http::{HeaderMap, Method};
+
 use crate::{
     authenticate::{Authentication, Caller},
     config::{Access, RulePart},
+    http::origin::OwnOrigin,
     identity::Identity,
     refusal::{Refusal, Unmet},
     route::Route,
 };
+
+mod cross_origin;
+
+/// What of a request decides whether it may pass, beside who sent it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// By which address of ours it came.
+    pub own: OwnOrigin<'a>,
+}
 
 /// The proof that a request passed its route's rule. `forward` takes it by value and nothing else makes it,
 /// so that a way around the rule does not compile.
@@ -33,8 +49,12 @@ impl Permit {
 /// Checks a request against its route's rule.
 ///
 /// # Errors
-/// [`Refusal::NotSignedIn`] or [`Refusal::NotAllowed`].
-pub fn authorize(route: &Arc<Route>, authentication: Authentication) -> Result<Permit, Refusal> {
+/// [`Refusal::NotSignedIn`], [`Refusal::NotAllowed`] or [`Refusal::CrossOrigin`].
+pub fn authorize(
+    route: &Arc<Route>,
+    authentication: Authentication,
+    asked: Asked<'_>,
+) -> Result<Permit, Refusal> {
     let Authentication { caller, bad_token } = authentication;
     let caller = match (&route.access, caller) {
         // Nobody was looked at; should somebody have been, they still do not go up.
@@ -52,6 +72,9 @@ pub fn authorize(route: &Arc<Route>, authentication: Authentication) -> Result<P
             Some(caller)
         }
     };
+    if let Some(caller) = &caller {
+        cross_origin::check(route.cross_origin, caller.credential(), asked)?;
+    }
     Ok(Permit {
         route: Arc::clone(route),
         caller,

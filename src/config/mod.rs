@@ -21,8 +21,8 @@ pub use section::{
     log::{AccessLog, LogConfig, LogFormat},
     login::LoginConfig,
     route::{
-        Access, HeaderTemplate, HostPattern, RouteConfig, RouteTimeouts, RulePart, Template, TemplatePart,
-        UpstreamScheme, UpstreamTls, UpstreamUrl,
+        Access, CrossOrigin, HeaderTemplate, HostPattern, RouteConfig, RouteTimeouts, RulePart, Template,
+        TemplatePart, UpstreamScheme, UpstreamTls, UpstreamUrl,
     },
     server::{PublicUrl, ServerConfig, TlsConfig, TlsVersion},
     session::SessionConfig,

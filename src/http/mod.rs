@@ -1,14 +1,15 @@
 //! The edge of HTTP: what the rest of the gateway may rely on about a request.
 //!
 //! [`target`] refuses every path and host that two programs could read differently, [`framing`] every body
-//! whose end they could, [`hygiene`] takes out what must not travel on, [`cookies`] reads and writes ours, [`body`] is the one body type,
-//! [`request_id`] names a request in logs, headers and pages, [`navigation`] tells a person at a
-//! browser from a program.
+//! whose end they could, [`hygiene`] takes out what must not travel on, [`cookies`] reads and writes ours, [`body`] is
+//! the one body type, [`origin`] tells whose page sent a request, [`request_id`] names it in logs, headers and pages,
+//! [`navigation`] tells a person at a browser from a program.
 
 pub mod body;
 pub mod cookies;
 pub mod framing;
 pub mod hygiene;
 pub mod navigation;
+pub mod origin;
 pub mod request_id;
 pub mod target;

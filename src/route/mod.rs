@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, Method};
 
 use crate::{
-    config::{Access, HeaderTemplate, LimitsConfig, RouteConfig, RouteTimeouts},
+    config::{Access, CrossOrigin, HeaderTemplate, LimitsConfig, RouteConfig, RouteTimeouts},
     http::hygiene,
     upstream::{Upstream, Upstreams, tls::UpstreamTlsError},
 };
@@ -29,6 +29,8 @@ pub struct Route {
     pub headers: Vec<HeaderTemplate>,
     /// Leading path segments that are cut off on the way up.
     pub strip_segments: usize,
+    /// What becomes of writes that pages of other origins make with a session's cookie.
+    pub cross_origin: CrossOrigin,
     /// The largest request body, in bytes.
     pub max_body: u64,
     /// The methods it answers; `None` means all.
@@ -69,6 +71,7 @@ impl Route {
             timeout: config.timeout,
             headers: config.headers.clone(),
             strip_segments: if config.strip_prefix { config.path.len() } else { 0 },
+            cross_origin: config.cross_origin,
             max_body: config.max_body.unwrap_or(limits.max_body),
             methods: config.methods.clone(),
         })

@@ -33,6 +33,8 @@ pub struct RouteConfig {
     pub headers: Vec<HeaderTemplate>,
     /// Whether the route's own path is cut off on the way up.
     pub strip_prefix: bool,
+    /// What becomes of writes that pages of other origins make with a session's cookie.
+    pub cross_origin: CrossOrigin,
     /// A request's body, in bytes; `None` means the limit of `[server.limits]`.
     pub max_body: Option<u64>,
     /// The line of `gateway.toml` it begins on, counted from 1.
@@ -77,6 +79,17 @@ pub struct RouteTimeouts {
     pub response: Duration,
     /// Between two pieces of a body or of an upgraded connection; `None` means no limit.
     pub idle: Option<Duration>,
+}
+
+/// What becomes of a request that a page of another origin made a browser send with its session's cookie, and that
+/// would change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CrossOrigin {
+    /// It is refused, so that an app without tokens of its own against forged requests is safe.
+    #[default]
+    Block,
+    /// It passes: the app sees to that itself.
+    Allow,
 }
 
 /// A header set on the way up.

@@ -3,6 +3,7 @@
 mod bypass;
 mod connection_headers;
 mod credentials;
+mod cross_origin;
 mod framing;
 mod hosts;
 mod http2;

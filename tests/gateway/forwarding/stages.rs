@@ -38,7 +38,7 @@ async fn the_stages_of_the_pipeline_come_in_this_order() {
     let bad_token = "authorization: Bearer x\r\n".to_owned();
 
     // Each row fails in the stage that it names and in all below it; the words are those of the stage that spoke.
-    let rows: [(&str, &str, &str, String, u16, &str); 13] = [
+    let rows: [(&str, &str, &str, String, u16, &str); 15] = [
         // Framing before the target.
         (
             "framing",
@@ -109,7 +109,7 @@ async fn the_stages_of_the_pipeline_come_in_this_order() {
             405,
             "method is not allowed",
         ),
-        // The credentials before the rule, the rule before the body, the body before the upstream.
+        // The credentials before the rule, the rule before who made the browser ask, that before the body, the body before the upstream.
         (
             "credentials",
             "PUT",
@@ -133,6 +133,22 @@ async fn the_stages_of_the_pipeline_come_in_this_order() {
             format!("{alice}{TOO_LARGE}"),
             403,
             "may not open",
+        ),
+        (
+            "rule",
+            "PUT",
+            "/app",
+            format!("{alice}sec-fetch-site: cross-site\r\n{TOO_LARGE}"),
+            403,
+            "may not open",
+        ),
+        (
+            "origin",
+            "PUT",
+            "/app/down",
+            format!("{alice}sec-fetch-site: cross-site\r\n{TOO_LARGE}"),
+            403,
+            "a page of another site",
         ),
         (
             "body",

@@ -5,8 +5,8 @@ use crate::harness::{Gateway, PASSWORD, Upstream, gateway, hidden_field};
 
 const PUBLIC: &str = "public_url = \"https://app.example.com\"";
 
-/// Headers of a write, and whether one of our own pages may have sent it.
-const SENDERS: &[(&[(&str, &str)], bool)] = &[
+/// Headers of a write to `https://app.example.com`, and whether one of its own pages may have sent it, or none.
+pub const SENDERS: &[(&[(&str, &str)], bool)] = &[
     (&[], true),
     (&[("sec-fetch-site", "same-origin")], true),
     (&[("sec-fetch-site", "none")], true),

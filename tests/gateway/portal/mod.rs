@@ -3,7 +3,7 @@
 mod addresses;
 mod bodies;
 mod challenge;
-mod cross_site;
+pub mod cross_site;
 mod injection;
 mod jwks;
 mod login;

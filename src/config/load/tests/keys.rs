@@ -102,7 +102,7 @@ const KEYS: &[(&str, &str, bool)] = &[
     ("route", "upstream_auth = \"assertion\"", false),
     ("route", "forward_credentials = false", false),
     ("route", "renews_session = true", false),
-    ("route", "cross_origin = \"block\"", false),
+    ("route", "cross_origin = \"block\"", true),
     ("route", "max_body = \"1GiB\"", true),
     ("route", "encoded_slash = \"reject\"", false),
     ("route", "mode = \"enforce\"", false),
@@ -144,7 +144,7 @@ fn every_key_is_taken_or_said_not_to_be_built_yet() {
         refused(&[(&marked, &message, "this version cannot do it; leave the key out")]);
     }
     let built = KEYS.iter().filter(|(.., built)| *built).count();
-    assert!(built > 35 && KEYS.len() - built > 35);
+    assert!(built > 35 && KEYS.len() - built > 10);
 }
 
 #[test]

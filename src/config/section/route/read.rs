@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, net::SocketAddr, ops::Range, time::Duration};
 
-use super::{Access, HeaderTemplate, RouteConfig, RouteTimeouts, RulePart, UpstreamTls, parse, upstream};
+use super::{
+    Access, CrossOrigin, HeaderTemplate, RouteConfig, RouteTimeouts, RulePart, UpstreamTls, parse, upstream,
+};
 use crate::config::reader::{Report, Table, Value};
 
 /// Keys of the contract that this version does not know yet.
@@ -17,7 +19,6 @@ const LATER: &[&str] = &[
     "upstream_auth",
     "forward_credentials",
     "renews_session",
-    "cross_origin",
     "encoded_slash",
     "mode",
     "require_client_cert",
@@ -95,6 +96,9 @@ impl RouteConfig {
             .and_then(|value| value.table("`headers`"))
             .map(read_headers);
         let strip_prefix = table.take("strip_prefix").and_then(|value| value.boolean());
+        let cross_origin = table
+            .take("cross_origin")
+            .and_then(|value| value.word(&[("block", CrossOrigin::Block), ("allow", CrossOrigin::Allow)]));
         let max_body = table.take("max_body").and_then(|value| value.size(0..=u64::MAX));
         let line = table.report().line(&span);
         table.finish(LATER);
@@ -109,6 +113,7 @@ impl RouteConfig {
             timeout,
             headers: headers.unwrap_or_default(),
             strip_prefix: strip_prefix.unwrap_or(false),
+            cross_origin: cross_origin.unwrap_or_default(),
             max_body,
             line,
         };
