@@ -14,6 +14,9 @@ use crate::{
     refusal::Refusal,
 };
 
+/// Below it are the gateway's own addresses, on every host.
+pub const OWN_PREFIX: &str = "/.auth";
+
 /// Where people sign in.
 pub const LOGIN_PATH: &str = "/.auth/login";
 

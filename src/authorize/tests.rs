@@ -4,7 +4,8 @@ use super::*;
 use crate::{
     authenticate::Proof,
     config::{
-        CrossOrigin, LimitsConfig, RouteConfig, RouteTimeouts, UpstreamScheme, UpstreamTls, UpstreamUrl,
+        CrossOrigin, LimitsConfig, Rewriting, RouteConfig, RouteTimeouts, UpstreamScheme, UpstreamTls,
+        UpstreamUrl,
     },
     identity::UserName,
     upstream::Upstreams,
@@ -37,6 +38,7 @@ fn route(access: Access) -> Arc<Route> {
         },
         headers: Vec::new(),
         strip_prefix: false,
+        rewriting: Rewriting::default(),
         cross_origin: CrossOrigin::Block,
         max_body: None,
         line: 1,

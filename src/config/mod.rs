@@ -21,8 +21,9 @@ pub use section::{
     log::{AccessLog, LogConfig, LogFormat},
     login::LoginConfig,
     route::{
-        Access, CrossOrigin, HeaderTemplate, HostPattern, RouteConfig, RouteTimeouts, RulePart, Template,
-        TemplatePart, UpstreamScheme, UpstreamTls, UpstreamUrl,
+        Access, CrossOrigin, HeaderTemplate, HostHeader, HostPattern, PathPart, PathRewrite, ResponseHeader,
+        Rewriting, RouteConfig, RouteTimeouts, RulePart, Template, TemplatePart, UpstreamScheme, UpstreamTls,
+        UpstreamUrl,
     },
     server::{PublicUrl, ServerConfig, TlsConfig, TlsVersion},
     session::SessionConfig,

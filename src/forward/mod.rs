@@ -1,10 +1,10 @@
 //! One trip to an upstream and back. Takes a [`Permit`], which only `authorize` makes.
 //!
-//! [`outgoing`] writes the request's head, [`exchange`] sends it and waits for the answer,
-//! [`returning`] cleans the answer and gives the connection back, [`upgrade`] joins the two sides of a
+//! [`target`] and [`outgoing`] write the request's head, [`exchange`] sends it and waits for the answer,
+//! [`repair`] gives paths in it the route's own back, [`returning`] cleans it and gives the connection back, [`upgrade`] joins the two sides of a
 //! WebSocket.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
@@ -26,15 +26,18 @@ use crate::{
 
 mod exchange;
 mod outgoing;
+mod repair;
 mod returning;
 mod target;
 mod upgrade;
 
+use repair::Repair;
 pub use returning::{Returning, ReturningError};
 pub use upgrade::Tunnel;
 
 use exchange::Answered;
 use returning::Home;
+use target::upstream_target;
 use upgrade::Upgrade;
 
 /// What forwarding needs to know beside the request and its permit.
@@ -61,6 +64,8 @@ struct Trip<'a> {
     permit: &'a Permit,
     head: request::Parts,
     framing: Framing,
+    /// What the route makes of path and query, where it changes them.
+    changed_target: Option<String>,
     context: &'a Forwarding<'a>,
     upgrade: Option<Upgrade>,
     /// It signs its whole connection in, and whoever is on it from then on.
@@ -68,6 +73,17 @@ struct Trip<'a> {
 }
 
 impl Trip<'_> {
+    /// Path and query as the upstream gets them.
+    fn target(&self) -> &str {
+        let sent = || {
+            self.head
+                .uri
+                .path_and_query()
+                .map_or("/", |target| target.as_str())
+        };
+        self.changed_target.as_deref().unwrap_or_else(sent)
+    }
+
     /// Puts it on a connection.
     fn begin(&self, connection: Connection, upload: Option<Upload>) -> Result<Exchange, Refusal> {
         let expects_continue = outgoing::expects_continue(&self.head.headers);
@@ -166,13 +182,28 @@ pub async fn forward(
         permit,
         framing: framing(&upload, &head.headers)?,
         signs_connection_in: outgoing::authenticates_connection(&head.headers),
+        changed_target: match upstream_target(&head.uri, route)? {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(target) => Some(target),
+        },
         head,
         context,
         upgrade,
     };
     let mut answered = exchange::exchange(pool, &trip, upload).await?;
 
-    returning::clean(&mut answered.head.headers, context.own_cookies);
+    let headers = &mut answered.head.headers;
+    returning::clean(headers, context.own_cookies);
+    if route.rewriting.repair_paths {
+        let upstream = outgoing::upstream_authority(route);
+        let authority = context.authority.unwrap_or(&upstream);
+        let repair = Repair {
+            prefix: &route.prefix,
+            authorities: [authority, outgoing::host(route, authority, &upstream), &upstream],
+        };
+        repair.apply(headers);
+    }
+    returning::set(headers, &route.rewriting.response_headers);
     if answered.head.status == StatusCode::SWITCHING_PROTOCOLS {
         return upgrade::join(client_side, answered.exchange, answered.head, route);
     }

@@ -8,14 +8,15 @@ use std::{borrow::Cow, io::Write, net::IpAddr};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 
-use super::{Forwarding, Trip, target::upstream_target};
+use super::{Forwarding, Trip};
 use crate::{
     authenticate::{Caller, Proof},
     authorize::Permit,
-    config::{Template, TemplatePart},
+    config::{HostHeader, Template, TemplatePart},
     http::{cookies, hygiene},
     identity::{self, Identity},
     refusal::Refusal,
+    route::Route,
     upstream::http1::Framing,
 };
 
@@ -25,8 +26,7 @@ const USUAL_HEAD: usize = 1024;
 /// The head of an HTTP/1.1 request, as the upstream sees it, with the empty line at its end.
 pub(super) fn http1_head(trip: &Trip<'_>) -> Bytes {
     let mut bytes = Vec::with_capacity(USUAL_HEAD);
-    let target = upstream_target(&trip.head.uri, trip.permit.route().strip_segments);
-    for part in [trip.head.method.as_str(), " ", &target, " HTTP/1.1\r\n"] {
+    for part in [trip.head.method.as_str(), " ", trip.target(), " HTTP/1.1\r\n"] {
         bytes.extend_from_slice(part.as_bytes());
     }
     headers(trip, Protocol::Http1, &mut |name, value| {
@@ -58,7 +58,6 @@ pub(super) fn http2_head(trip: &Trip<'_>) -> Result<Request<()>, Refusal> {
         }
     });
     let route = trip.permit.route();
-    let target = upstream_target(&trip.head.uri, route.strip_segments);
     let scheme = if route.upstream.url().is_https() {
         "https"
     } else {
@@ -67,7 +66,7 @@ pub(super) fn http2_head(trip: &Trip<'_>) -> Result<Request<()>, Refusal> {
     *head.uri_mut() = Uri::builder()
         .scheme(scheme)
         .authority(authority.as_slice())
-        .path_and_query(target.as_ref())
+        .path_and_query(trip.target())
         .build()
         .map_err(|_| Refusal::Internal("a request cannot be said in HTTP/2"))?;
     Ok(head)
@@ -85,15 +84,13 @@ enum Protocol {
 fn headers(trip: &Trip<'_>, protocol: Protocol, put: &mut impl FnMut(&str, &[u8])) {
     let Trip { permit, context, .. } = *trip;
     let sent = &trip.head.headers;
-    let of_upstream;
-    let host = match context.authority {
-        Some(authority) => authority,
-        None => {
-            of_upstream = permit.route().upstream.url().authority();
-            &of_upstream
-        }
+    let route = permit.route();
+    let of_upstream = match (context.authority, &route.rewriting.host) {
+        (Some(_), HostHeader::Preserve | HostHeader::Literal(_)) => String::new(),
+        (None, _) | (_, HostHeader::Upstream) => upstream_authority(route),
     };
-    put("host", host.as_bytes());
+    let authority = context.authority.unwrap_or(&of_upstream);
+    put("host", host(route, authority, &of_upstream).as_bytes());
     passing(sent, permit, context, put);
     match trip.framing {
         Framing::Length(length) => {
@@ -112,8 +109,8 @@ fn headers(trip: &Trip<'_>, protocol: Protocol, put: &mut impl FnMut(&str, &[u8]
         }
         put("te", b"trailers");
     }
-    origin(context, host, put);
-    let templates = &permit.route().headers;
+    origin(context, authority, put);
+    let templates = &route.headers;
     if let Some(caller) = permit.caller() {
         identity_headers(&caller.identity, &mut |name, value| {
             // A route that sets one of these itself has the last word.
@@ -181,6 +178,26 @@ pub(super) fn authenticates_connection(headers: &HeaderMap) -> bool {
                 .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
         })
     })
+}
+
+/// The upstream's own `host[:port]`, as a client that asked it directly would write it.
+pub(super) fn upstream_authority(route: &Route) -> String {
+    let url = route.upstream.url();
+    let authority = url.authority();
+    let own_port = if url.is_https() { ":443" } else { ":80" };
+    authority
+        .strip_suffix(own_port)
+        .map(str::to_owned)
+        .unwrap_or(authority)
+}
+
+/// The `Host` header of a request that was sent to `authority`.
+pub(super) fn host<'a>(route: &'a Route, authority: &'a str, of_upstream: &'a str) -> &'a str {
+    match &route.rewriting.host {
+        HostHeader::Preserve => authority,
+        HostHeader::Upstream => of_upstream,
+        HostHeader::Literal(host) => host,
+    }
 }
 
 /// Who called, how and by which name.

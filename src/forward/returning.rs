@@ -15,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::upgrade::Tunnel;
 use crate::{
+    config::ResponseHeader,
     http::cookies,
     route::Route,
     upstream::{Bound, Broken, Deadline, Exchange, Head, Piece, Pool, Upstream, Whose},
@@ -37,6 +38,16 @@ pub(super) fn clean(headers: &mut HeaderMap, own_cookies: &[&str]) {
         headers.remove(header::SET_COOKIE);
         for value in others {
             headers.append(header::SET_COOKIE, value);
+        }
+    }
+}
+
+/// Sets and takes out what the route says, which has the last word.
+pub(super) fn set(headers: &mut HeaderMap, of_route: &[ResponseHeader]) {
+    for ResponseHeader { name, value } in of_route {
+        match value {
+            Some(value) => drop(headers.insert(name, value.clone())),
+            None => drop(headers.remove(name)),
         }
     }
 }

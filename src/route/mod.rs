@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use crate::{
-    config::{Access, CrossOrigin, HeaderTemplate, LimitsConfig, RouteConfig, RouteTimeouts},
+    config::{Access, CrossOrigin, HeaderTemplate, LimitsConfig, Rewriting, RouteConfig, RouteTimeouts},
     http::hygiene,
     upstream::{Upstream, Upstreams, tls::UpstreamTlsError},
 };
@@ -29,6 +30,10 @@ pub struct Route {
     pub headers: Vec<HeaderTemplate>,
     /// Leading path segments that are cut off on the way up.
     pub strip_segments: usize,
+    /// The route's own path as it is written, without a slash at its end; empty for `/`.
+    pub prefix: Box<str>,
+    /// What else is changed on the way.
+    pub rewriting: Rewriting,
     /// What becomes of writes that pages of other origins make with a session's cookie.
     pub cross_origin: CrossOrigin,
     /// The largest request body, in bytes.
@@ -71,6 +76,8 @@ impl Route {
             timeout: config.timeout,
             headers: config.headers.clone(),
             strip_segments: if config.strip_prefix { config.path.len() } else { 0 },
+            prefix: prefix(&config.path).into(),
+            rewriting: config.rewriting.clone(),
             cross_origin: config.cross_origin,
             max_body: config.max_body.unwrap_or(limits.max_body),
             methods: config.methods.clone(),
@@ -107,4 +114,24 @@ impl Route {
     pub fn idle_timeout(&self) -> Option<Duration> {
         self.timeout.idle
     }
+}
+
+/// What of a path's segment is written as a percent code.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'@')
+    .remove(b':')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b'=');
+
+/// Decoded segments as a path.
+fn prefix(segments: &[Vec<u8>]) -> String {
+    segments
+        .iter()
+        .map(|segment| format!("/{}", percent_encode(segment, SEGMENT)))
+        .collect()
 }

@@ -215,7 +215,7 @@ impl UserFileEdit {
             }
             None => {
                 let after = self.document.trailing().as_str().unwrap_or_default().to_owned();
-                self.document.set_trailing(kept + &after);
+                self.document.set_trailing(kept + after.as_str());
             }
         }
         Ok(())

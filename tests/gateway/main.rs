@@ -19,6 +19,7 @@ mod documents;
 mod forwarding;
 mod log_lines;
 mod portal;
+mod rewriting;
 mod server;
 mod sessions;
 mod sign_in;

@@ -2,6 +2,7 @@
 
 mod parse;
 mod read;
+mod rewriting;
 mod upstream;
 
 pub use upstream::{UpstreamScheme, UpstreamTls, UpstreamUrl};
@@ -9,6 +10,8 @@ pub use upstream::{UpstreamScheme, UpstreamTls, UpstreamUrl};
 use std::time::Duration;
 
 use http::{HeaderName, Method};
+
+pub use rewriting::{HostHeader, PathPart, PathRewrite, ResponseHeader, Rewriting};
 
 /// One `[[route]]`, checked.
 #[derive(Debug, Clone)]
@@ -33,6 +36,8 @@ pub struct RouteConfig {
     pub headers: Vec<HeaderTemplate>,
     /// Whether the route's own path is cut off on the way up.
     pub strip_prefix: bool,
+    /// What else is changed on the way.
+    pub rewriting: Rewriting,
     /// What becomes of writes that pages of other origins make with a session's cookie.
     pub cross_origin: CrossOrigin,
     /// A request's body, in bytes; `None` means the limit of `[server.limits]`.

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Access, CrossOrigin, RouteTimeouts, UpstreamScheme, UpstreamTls, UpstreamUrl};
+use crate::config::{
+    Access, CrossOrigin, Rewriting, RouteTimeouts, UpstreamScheme, UpstreamTls, UpstreamUrl,
+};
 
 const LIMITS: LimitsConfig = LimitsConfig {
     max_connections: 1,
@@ -46,6 +48,7 @@ fn config(route: &str) -> RouteConfig {
         },
         headers: Vec::new(),
         strip_prefix: false,
+        rewriting: Rewriting::default(),
         cross_origin: CrossOrigin::Block,
         max_body: None,
         line: 1,

@@ -6,6 +6,7 @@ use super::*;
 use crate::config::{Access, HostPattern, RulePart, TemplatePart};
 
 mod forms;
+mod rewriting;
 mod upstream;
 
 /// A route with these lines more.

@@ -1,6 +1,9 @@
 //! How a route's values are written.
 
-use std::net::Ipv4Addr;
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    num::NonZeroU16,
+};
 
 use http::{HeaderName, Method};
 
@@ -37,6 +40,21 @@ pub(super) fn host(text: &str) -> Result<HostPattern, String> {
         true => Ok(HostPattern::Wildcard(format!(".{name}"))),
         false => Ok(HostPattern::Exact(name)),
     }
+}
+
+/// A host with an optional port, as a `Host` header has it.
+pub(super) fn authority(text: &str) -> Result<String, String> {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if is_port(port) && text.parse::<Ipv6Addr>().is_err() => (name, Some(port)),
+        _ => (text, None),
+    };
+    let name = exact(name)?;
+    let Some(port) = port else { return Ok(name) };
+    let port: NonZeroU16 = port
+        .parse()
+        .map_err(|_| "a port is a number between 1 and 65535")?;
+    Ok(format!("{name}:{port}"))
 }
 
 /// A path prefix, as decoded segments.

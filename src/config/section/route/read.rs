@@ -3,7 +3,8 @@
 use std::{collections::HashMap, net::SocketAddr, ops::Range, time::Duration};
 
 use super::{
-    Access, CrossOrigin, HeaderTemplate, RouteConfig, RouteTimeouts, RulePart, UpstreamTls, parse, upstream,
+    Access, CrossOrigin, HeaderTemplate, Rewriting, RouteConfig, RouteTimeouts, RulePart, UpstreamTls, parse,
+    rewriting::Strips, upstream,
 };
 use crate::config::reader::{Report, Table, Value};
 
@@ -13,9 +14,6 @@ const LATER: &[&str] = &[
     "balance",
     "health",
     "retries",
-    "rewrite",
-    "host_header",
-    "response_headers",
     "upstream_auth",
     "forward_credentials",
     "renews_session",
@@ -96,6 +94,11 @@ impl RouteConfig {
             .and_then(|value| value.table("`headers`"))
             .map(read_headers);
         let strip_prefix = table.take("strip_prefix").and_then(|value| value.boolean());
+        let strips = Strips {
+            asked: strip_prefix == Some(true),
+            has_prefix: path.as_ref().is_none_or(|path| !path.is_empty()),
+        };
+        let rewriting = Rewriting::read(&mut table, strips);
         let cross_origin = table
             .take("cross_origin")
             .and_then(|value| value.word(&[("block", CrossOrigin::Block), ("allow", CrossOrigin::Allow)]));
@@ -113,6 +116,7 @@ impl RouteConfig {
             timeout,
             headers: headers.unwrap_or_default(),
             strip_prefix: strip_prefix.unwrap_or(false),
+            rewriting,
             cross_origin: cross_origin.unwrap_or_default(),
             max_body,
             line,
