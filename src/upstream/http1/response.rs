@@ -102,7 +102,11 @@ impl Received {
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || *method == Method::HEAD;
         self.body = match framing {
-            _ if has_none => Decoder::none(),
+            // Broken apps send the body that they announce all the same, and late: it would be the next person's answer.
+            _ if has_none => {
+                self.keeps_alive &= !framing.announces_body();
+                Decoder::none()
+            }
             Framing { ambiguous: true, .. } => return Err(Broken::Framing),
             Framing {
                 chunked: true,
@@ -137,6 +141,10 @@ struct Framing {
 }
 
 impl Framing {
+    fn announces_body(&self) -> bool {
+        self.chunked || self.length.is_some_and(|length| length > 0)
+    }
+
     /// Anything but one `chunked` would leave with us as something else than it came.
     fn coding(&mut self, value: &HeaderValue) {
         self.ambiguous |= self.chunked || !value.as_bytes().eq_ignore_ascii_case(b"chunked");

@@ -30,9 +30,9 @@ async fn a_connection_is_used_again_after_every_kind_of_answer() {
     let upstream = Upstream::answering(|request| {
         let path = request.line().split(' ').nth(1).unwrap();
         let answer = match path {
-            "/head" => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
+            "/head" => "HTTP/1.1 200 OK\r\n\r\n",
             "/204" => "HTTP/1.1 204 No Content\r\n\r\n",
-            "/304" => "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n",
+            "/304" => "HTTP/1.1 304 Not Modified\r\n\r\n",
             "/chunked" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
             "/empty" => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
             _ => HELLO,
@@ -56,6 +56,35 @@ async fn a_connection_is_used_again_after_every_kind_of_answer() {
     }
     assert_eq!(upstream.received().len(), 18);
     assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_comes_where_there_is_none_is_nobodys() {
+    const POISON: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison";
+    for (method, answer) in [
+        ("HEAD", "HTTP/1.1 200 OK\r\ncontent-length: 49\r\n\r\n"),
+        ("HEAD", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"),
+        ("GET", "HTTP/1.1 304 Not Modified\r\ncontent-length: 49\r\n\r\n"),
+        ("GET", "HTTP/1.1 204 No Content\r\ncontent-length: 49\r\n\r\n"),
+    ] {
+        let (upstream, _gateway, mut client) = played().await;
+        client
+            .send(format!("{method} / HTTP/1.1\r\nhost: x\r\n\r\n"))
+            .await;
+        let mut broken = upstream.accept().await;
+        broken.head().await;
+        broken.send(answer).await;
+        client.head().await;
+        // The next request, which may be another person's, is on its way when the body comes all the same. It comes on
+        // this connection, so that it is the same worker's.
+        client.send("GET /next HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let mut app = upstream.accept().await;
+        assert!(app.head().await.starts_with("GET /next "), "{answer}");
+        let _ = broken.offer(POISON).await;
+        app.send(HELLO).await;
+        let head = client.head().await;
+        assert_eq!(client.exactly(5).await, b"hello", "{answer}: {head}");
+    }
 }
 
 #[tokio::test]

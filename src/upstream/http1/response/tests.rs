@@ -65,15 +65,28 @@ fn how_a_body_ends_follows_from_method_status_and_headers() {
             Decoder::length(5),
             true,
         ),
+        // Who announces a body where there is none may send it.
         (
             &get,
             "HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\n".to_owned(),
+            Decoder::none(),
+            false,
+        ),
+        (
+            &get,
+            "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
             Decoder::none(),
             true,
         ),
         (
             &get,
             "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n".to_owned(),
+            Decoder::none(),
+            false,
+        ),
+        (
+            &get,
+            "HTTP/1.1 304 Not Modified\r\n\r\n".to_owned(),
             Decoder::none(),
             true,
         ),
@@ -87,14 +100,21 @@ fn how_a_body_ends_follows_from_method_status_and_headers() {
             &Method::HEAD,
             answer("content-length: 5\r\n"),
             Decoder::none(),
-            true,
+            false,
         ),
         (
             &Method::HEAD,
             answer("transfer-encoding: chunked\r\n"),
             Decoder::none(),
+            false,
+        ),
+        (
+            &Method::HEAD,
+            answer("content-length: 0\r\n"),
+            Decoder::none(),
             true,
         ),
+        (&Method::HEAD, answer(""), Decoder::none(), true),
     ] {
         let taken = take(&head, method).unwrap().unwrap();
         assert_eq!(
