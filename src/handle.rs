@@ -1,8 +1,9 @@
 //! The way of a request, from its head to its answer.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc, time::Instant};
+use std::{any::Any, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
 use http::{Method, Request, Response, header};
+use http_body::Body;
 use hyper::body::Incoming;
 
 use crate::{
@@ -42,7 +43,8 @@ pub struct Worker {
 pub struct Peer<G> {
     /// The client's address.
     pub client: IpAddr,
-    /// Held for as long as the connection lasts, an upgraded one too.
+    /// Held for as long as any part of the request lasts: its body, which may come after its answer, or the conversation
+    /// that it opened.
     pub guard: G,
     /// What belongs to the connection; `None` where other people's requests may be on it as well.
     pub bound: Option<Rc<Bound>>,
@@ -96,7 +98,7 @@ pub async fn handle<G: Clone + 'static>(
 
 /// The story of a request, a line for each stage. Each stage may end it with a [`Refusal`]; their order is part of
 /// the gateway's security, and a test holds it.
-async fn pipeline<G>(
+async fn pipeline<G: Clone + 'static>(
     worker: &Worker,
     peer: &Peer<G>,
     request: Request<Incoming>,
@@ -164,11 +166,13 @@ async fn pipeline<G>(
     if let Some(caller) = permit.caller() {
         caller.renew(now);
     }
+    let has_body = !request.body().is_end_stream();
     let context = Forwarding {
         client: peer.client,
         scheme: own.scheme,
         authority: own.authority,
         request_id: story.request_id,
+        until_sent: has_body.then(|| Rc::new(peer.guard.clone()) as Rc<dyn Any>),
         own_headers: &gateway.own_headers,
         own_cookies: &gateway.own_cookies(),
         bound: peer.bound.as_ref(),

@@ -4,7 +4,7 @@
 //! [`repair`] gives paths in it the route's own back, [`returning`] cleans it and gives the connection back, [`upgrade`] joins the two sides of a
 //! WebSocket.
 
-use std::{borrow::Cow, net::IpAddr, rc::Rc, sync::Arc};
+use std::{any::Any, borrow::Cow, net::IpAddr, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
@@ -51,6 +51,8 @@ pub struct Forwarding<'a> {
     pub authority: Option<&'a str>,
     /// The request's name.
     pub request_id: RequestId,
+    /// Held until all of the request's body has gone up, or none of it will any more: an answer may be over before.
+    pub until_sent: Option<Rc<dyn Any>>,
     /// Names that only we may set.
     pub own_headers: &'a Arc<OwnHeaders>,
     /// Our cookies, which no upstream sees or sets.
@@ -178,6 +180,7 @@ pub async fn forward(
             UploadError::TooLarge => Refusal::BodyTooLarge,
             UploadError::Client(_) => Refusal::BodyBrokeOff,
         })?;
+    let upload = upload.holding(context.until_sent.clone());
     let trip = Trip {
         permit,
         framing: framing(&upload, &head.headers)?,

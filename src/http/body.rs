@@ -1,7 +1,9 @@
 //! A request's body on its way up: streamed, counted against its limit, its trailers cleaned.
 
 use std::{
+    any::Any,
     pin::Pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -20,6 +22,7 @@ pub struct Upload {
     left: u64,
     is_waiting: bool,
     own_headers: Arc<OwnHeaders>,
+    _held: Option<Rc<dyn Any>>,
 }
 
 /// Why an upload was cut off.
@@ -47,7 +50,14 @@ impl Upload {
             left: limit,
             is_waiting: false,
             own_headers,
+            _held: None,
         })
+    }
+
+    /// The same, which lets go of something when it has ended.
+    #[must_use]
+    pub fn holding(self, held: Option<Rc<dyn Any>>) -> Self {
+        Self { _held: held, ..self }
     }
 
     /// Whether its next bytes are the client's to send.

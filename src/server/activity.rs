@@ -43,6 +43,7 @@ struct CoarseClock {
 pub(super) struct Activity {
     clock: Arc<CoarseClock>,
     since: AtomicU64,
+    /// Parts of requests that are on their way.
     requests: AtomicU32,
     reading_head: AtomicBool,
     /// Some of that head has come.
@@ -197,31 +198,41 @@ impl Activity {
         }
     }
 
-    fn request_began(&self) {
-        self.heard.store(false, Ordering::Relaxed);
+    fn part_began(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn request_ended(&self) {
-        self.touch();
-        self.reading_head.store(false, Ordering::Relaxed);
-        self.requests.fetch_sub(1, Ordering::Relaxed);
+    fn part_ended(&self) {
+        if self.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.touch();
+            self.reading_head.store(false, Ordering::Relaxed);
+        }
     }
 }
 
-/// Counts a request from its head to the end of its answer: of an upstream's body, or of what we have to say ourselves.
-pub(super) struct RequestGuard(Arc<Activity>);
+/// Counts a part of a request that is still on its way: each clone is held by another, its body, its answer, or what
+/// became of its connection. Keeps the connection's place as well.
+pub(super) struct RequestGuard(Rc<Guard>);
 
 impl RequestGuard {
-    pub(super) fn new(activity: &Arc<Activity>) -> Self {
-        activity.request_began();
-        Self(Arc::clone(activity))
+    /// For a request whose head has come.
+    pub(super) fn new(connection: &Rc<Guard>) -> Self {
+        connection.activity.heard.store(false, Ordering::Relaxed);
+        connection.activity.part_began();
+        Self(Rc::clone(connection))
+    }
+}
+
+impl Clone for RequestGuard {
+    fn clone(&self) -> Self {
+        self.0.activity.part_began();
+        Self(Rc::clone(&self.0))
     }
 }
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.0.request_ended();
+        self.0.activity.part_ended();
     }
 }
 

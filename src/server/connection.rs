@@ -327,11 +327,11 @@ impl Served {
     }
 
     async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<Running>, Infallible> {
-        let running = RequestGuard::new(&self.activity);
+        let running = RequestGuard::new(&self.guard);
         let version = request.version();
         let peer = Peer {
             client: self.client,
-            guard: Rc::clone(&self.guard),
+            guard: running.clone(),
             // Requests of HTTP/2 are under way side by side, and each would take another's place.
             bound: (version != Version::HTTP_2).then(|| Rc::clone(&self.bound)),
         };

@@ -128,6 +128,73 @@ async fn no_limit_of_a_connection_ends_a_running_request() {
     client.until("two").await;
 }
 
+#[tokio::test]
+async fn a_request_whose_answer_was_early_runs_until_its_body_has_gone_up() {
+    for (framing, pieces) in [
+        ("content-length: 8", ["half", "fu", "ll"]),
+        (
+            "transfer-encoding: chunked",
+            ["4\r\nhalf\r\n", "4\r\nfu", "ll\r\n0\r\n\r\n"],
+        ),
+    ] {
+        let upstream = PlayedUpstream::start().await;
+        let next = Upstream::start();
+        let gateway = gateway()
+            .public("/", &upstream)
+            .public("/next", &next)
+            .server(LIMITS)
+            .start()
+            .await;
+        let mut client = gateway.wire().await;
+        client
+            .send(format!(
+                "POST / HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n{}",
+                pieces[0]
+            ))
+            .await;
+        let mut app = upstream.accept().await;
+        app.until(pieces[0]).await;
+        app.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly")
+            .await;
+        client.until("early").await;
+        for piece in &pieces[1..] {
+            outlast_the_limits(&gateway).await;
+            client.send(piece).await;
+        }
+        app.until("fu").await;
+        app.until("ll").await;
+        // And then the connection is as good as before.
+        client.send("GET /next HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        client.until("hello").await;
+        client.ends().await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_answer_was_early_and_whose_body_stalls_is_given_up() {
+    let upstream = PlayedUpstream::start().await;
+    let gateway = gateway()
+        .route_with(
+            "/",
+            &upstream,
+            "access = \"public\"\ntimeout = { response = \"1s\" }",
+        )
+        .start()
+        .await;
+    let mut client = gateway.wire().await;
+    client
+        .send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\nhalf")
+        .await;
+    let mut app = upstream.accept().await;
+    app.until("half").await;
+    app.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly")
+        .await;
+    client.until("early").await;
+    // Both sides see the end, and neither a word more.
+    app.ends().await;
+    client.ends().await;
+}
+
 /// Both limits have passed when connections that were opened now are closed.
 async fn outlast_the_limits(gateway: &Gateway) {
     for _ in 0..2 {
