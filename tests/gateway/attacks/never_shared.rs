@@ -1,57 +1,76 @@
 //! Connections to an app on which somebody is signed in are used by nobody else.
 
 use super::head;
-use crate::harness::{RawClient, Upstream, gateway};
+use crate::harness::{PlayedUpstream, Upstream, gateway};
 
-/// Sends a request over the client's connection, so that the same worker and its pool take it.
-async fn ask(client: &mut RawClient, fields: &[&str]) -> u16 {
-    client.send(head("GET /", fields)).await;
-    client.response().await.unwrap().status
+const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+const BYE: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbye";
+
+/// A client sends a request with `field` and is answered `answer`: its connection to the app. Then it asks again, and so
+/// do others. `is_its_own` says whether the connection is the client's alone from then on.
+async fn who_is_on_it(field: &str, answer: &str, is_its_own: bool) {
+    let upstream = PlayedUpstream::start().await;
+    let gateway = gateway().public("/", &upstream).start().await;
+    let mut client = gateway.wire().await;
+    client
+        .send(format!("GET /first HTTP/1.1\r\nhost: x\r\n{field}\r\n"))
+        .await;
+    let mut app = upstream.accept().await;
+    app.head().await;
+    app.send(answer).await;
+    client.head().await;
+
+    // Whoever signed in goes on where they did, and a connection like any other is kept as well.
+    client.send("GET /second HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(app.head().await.starts_with("GET /second "), "{field} {answer}");
+    app.send(HELLO).await;
+    client.until("hello").await;
+    if !is_its_own {
+        return;
+    }
+    // On either worker, others come on connections of their own.
+    for _ in 0..8 {
+        let mut other = gateway.wire().await;
+        other.send("GET /other HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let mut fresh = upstream.accept().await;
+        assert!(fresh.head().await.starts_with("GET /other "), "{field} {answer}");
+        fresh.send(BYE).await;
+        other.until("bye").await;
+    }
+    // It ends with its client.
+    drop(client);
+    app.ends().await;
 }
 
 #[tokio::test]
-async fn a_connection_that_a_client_signs_in_is_not_used_again() {
-    for (scheme, shared) in [
-        ("NTLM TlRMTVNTUAABAAAA", false),
-        ("ntlm TlRMTVNTUAABAAAA", false),
-        ("Negotiate YII=", false),
-        ("NEGOTIATE YII=", false),
-        ("Negotiate", false),
-        ("Basic eDp5", true),
-        ("Digest username=\"x\"", true),
+async fn a_connection_that_a_client_signs_in_is_its_own() {
+    for (scheme, is_its_own) in [
+        ("NTLM TlRMTVNTUAABAAAA", true),
+        ("ntlm TlRMTVNTUAABAAAA", true),
+        ("Negotiate YII=", true),
+        ("NEGOTIATE YII=", true),
+        ("Negotiate", true),
+        ("Basic eDp5", false),
+        ("Digest username=\"x\"", false),
     ] {
-        let upstream = Upstream::start();
-        let gateway = gateway().public("/", &upstream).start().await;
-        let mut client = gateway.raw().await;
-        let field = format!("Authorization: {scheme}");
-        assert_eq!(ask(&mut client, &[&field]).await, 200);
-        assert_eq!(upstream.only().header("authorization"), [scheme]);
-        assert_eq!(ask(&mut client, &[]).await, 200);
-        let connections = if shared { 1 } else { 2 };
-        assert_eq!(upstream.connections(), connections, "{scheme}");
+        who_is_on_it(&format!("Authorization: {scheme}\r\n"), HELLO, is_its_own).await;
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_an_app_asks_to_sign_in_is_not_used_again() {
-    for (challenges, shared) in [
-        ("WWW-Authenticate: NTLM\r\n", false),
-        ("WWW-Authenticate: NTLM TlRMTVNTUAACAAAA\r\n", false),
-        ("www-authenticate: negotiate\r\n", false),
+async fn a_connection_that_an_app_asks_to_sign_in_is_its_clients_own() {
+    for (challenges, is_its_own) in [
+        ("WWW-Authenticate: NTLM\r\n", true),
+        ("WWW-Authenticate: NTLM TlRMTVNTUAACAAAA\r\n", true),
+        ("www-authenticate: negotiate\r\n", true),
         (
             "WWW-Authenticate: Basic realm=\"x\"\r\nWWW-Authenticate: Negotiate\r\n",
-            false,
+            true,
         ),
-        ("WWW-Authenticate: Basic realm=\"x\"\r\n", true),
+        ("WWW-Authenticate: Basic realm=\"x\"\r\n", false),
     ] {
         let answer = format!("HTTP/1.1 401 Unauthorized\r\n{challenges}Content-Length: 0\r\n\r\n");
-        let upstream = Upstream::answering(move |_| answer.clone().into_bytes());
-        let gateway = gateway().public("/", &upstream).start().await;
-        let mut client = gateway.raw().await;
-        assert_eq!(ask(&mut client, &[]).await, 401);
-        assert_eq!(ask(&mut client, &[]).await, 401);
-        let connections = if shared { 1 } else { 2 };
-        assert_eq!(upstream.connections(), connections, "{challenges}");
+        who_is_on_it("", &answer, is_its_own).await;
     }
 }
 
