@@ -21,6 +21,8 @@ pub struct Upload {
     incoming: Incoming,
     left: u64,
     is_waiting: bool,
+    /// What was taken out already and is to be taken out again.
+    again: Bytes,
     own_headers: Arc<OwnHeaders>,
     _held: Option<Rc<dyn Any>>,
 }
@@ -49,6 +51,7 @@ impl Upload {
             incoming,
             left: limit,
             is_waiting: false,
+            again: Bytes::new(),
             own_headers,
             _held: None,
         })
@@ -58,6 +61,11 @@ impl Upload {
     #[must_use]
     pub fn holding(self, held: Option<Rc<dyn Any>>) -> Self {
         Self { _held: held, ..self }
+    }
+
+    /// Puts back all that was taken out: it went to an upstream that never looked at it.
+    pub fn put_back(&mut self, data: Bytes) {
+        self.again = data;
     }
 
     /// Whether its next bytes are the client's to send.
@@ -74,6 +82,9 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        if !self.again.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.again)))));
+        }
         let polled = Pin::new(&mut self.incoming).poll_frame(context);
         self.is_waiting = polled.is_pending();
         let Some(frame) = ready!(polled) else {
@@ -97,7 +108,7 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.again.is_empty() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -36,9 +36,8 @@ impl Stream {
                 // waits for this stream, so that nobody misses being woken.
                 let mut byte = [0];
                 let mut context = Context::from_waker(Waker::noop());
-                Pin::new(stream)
-                    .poll_read(&mut context, &mut ReadBuf::new(&mut byte))
-                    .is_pending()
+                let polled = Pin::new(stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte));
+                polled.is_pending()
             }
         }
     }

@@ -24,4 +24,5 @@ mod server;
 mod sessions;
 mod sign_in;
 mod tokens;
+mod transports;
 mod workflows;

@@ -86,8 +86,8 @@ impl Exchange {
         }
     }
 
-    /// Whether the request can be sent again after this exchange has failed: it never reached the app and nothing of its
-    /// body is gone; or it was on a connection that may have closed before, and nothing can happen twice.
+    /// Whether the request can be sent again after this exchange has failed: it never reached the app and all of its
+    /// body is still here; or it was on a connection that may have closed before, and nothing can happen twice.
     pub fn can_be_repeated(&self) -> bool {
         self.can_be_repeated
     }
@@ -182,6 +182,7 @@ impl Exchange {
         if self.sending.awaits_continue {
             self.sending.give_up();
         }
+        self.sending.forget();
         hygiene::remove_hop_by_hop(&mut parts.headers);
         let length = parts.headers.get(header::CONTENT_LENGTH).map(HeaderValue::to_str);
         let has_no_body = self.is_head
@@ -209,11 +210,10 @@ impl Exchange {
         let reason = error.reason().filter(|_| error.is_remote());
         let is_refused = reason == Some(Reason::REFUSED_STREAM) || (reason.is_some() && error.is_go_away());
         self.wants_http1 = reason == Some(Reason::HTTP_1_1_REQUIRED);
-        let has_no_body = self.sending.is_over() && self.sending.is_untouched();
         let was_closed = !error.is_reset() && !self.place.is_fresh && self.interim == 0;
         self.can_be_repeated = match is_refused || self.wants_http1 {
-            true => self.sending.is_untouched(),
-            false => was_closed && self.is_idempotent && has_no_body,
+            true => self.sending.can_be_repeated(),
+            false => was_closed && self.is_idempotent && self.sending.is_nothing(),
         };
         if is_refused || !error.is_reset() {
             self.place.give_connection_up();

@@ -5,21 +5,27 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::SendStream;
 use http_body::{Body, Frame};
 
 use crate::http::body::{Upload, UploadError};
 
+/// The most of a body that is kept until it is answered, in case it has to be sent once more. A call's message mostly is
+/// smaller.
+const MOST_KEPT: usize = 64 * 1024;
+
 /// A body on its way.
 #[derive(Debug)]
 pub(super) struct Sending {
-    /// `None` once it has ended.
     upload: Option<Upload>,
+    /// The upload has come to its end, or nothing more of it is wanted.
+    is_ended: bool,
     /// Bytes that the client has sent and the upstream has no room for yet.
     held: Bytes,
-    /// Something was taken from the client that cannot be asked for again.
-    is_begun: bool,
+    /// A copy of what was taken from the client so far; `None` where that is too much to keep. (The bytes themselves may
+    /// be slices of larger buffers.)
+    kept: Option<BytesMut>,
     /// The body waits for a 100 (RFC 9110, section 10.1.1).
     pub(super) awaits_continue: bool,
     /// Bytes of the body that were sent.
@@ -31,38 +37,51 @@ impl Sending {
         let upload = upload.filter(|upload| !upload.is_end_stream());
         Self {
             awaits_continue: awaits_continue && upload.is_some(),
+            is_ended: upload.is_none(),
             upload,
             held: Bytes::new(),
-            is_begun: false,
+            kept: Some(BytesMut::new()),
             written: 0,
         }
     }
 
     /// Whether nothing more will be sent.
     pub(super) fn is_over(&self) -> bool {
-        self.upload.is_none() && self.held.is_empty()
+        self.is_ended && self.held.is_empty()
     }
 
-    /// Whether nothing of the body has been taken from the client yet, so that all of it can still go elsewhere.
-    pub(super) fn is_untouched(&self) -> bool {
-        !self.is_begun
+    /// Whether there is no body.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.upload.is_none()
+    }
+
+    /// Whether all of the body can still go elsewhere.
+    pub(super) fn can_be_repeated(&self) -> bool {
+        self.kept.is_some()
     }
 
     /// Whether the next bytes are the client's to send: the upstream would take them.
     pub(super) fn waits_for_client(&self) -> bool {
-        self.held.is_empty() && self.upload.as_ref().is_some_and(Upload::is_waiting)
+        self.held.is_empty() && !self.is_ended && self.upload.as_ref().is_some_and(Upload::is_waiting)
     }
 
     /// Gives the rest up: the client fails to send it, or the upstream takes nothing more. A body that is not whole is not
     /// ended; the stream is reset once the answer is over.
     pub(super) fn give_up(&mut self) {
-        self.upload = None;
+        self.is_ended = true;
         self.held = Bytes::new();
     }
 
-    /// What is there to be sent, for another stream.
+    /// The body, to be sent from its beginning; see [`Sending::can_be_repeated`].
     pub(super) fn into_upload(self) -> Option<Upload> {
-        self.upload
+        let mut upload = self.upload?;
+        upload.put_back(self.kept.unwrap_or_default().freeze());
+        Some(upload)
+    }
+
+    /// The body has been answered: it is not sent once more.
+    pub(super) fn forget(&mut self) {
+        self.kept = None;
     }
 
     /// Waits for the end of a body that is said to be empty. HTTP/2 can say a length of 0 and go on: that is no request, and
@@ -71,13 +90,13 @@ impl Sending {
     /// # Errors
     /// The client's body breaks off, or is not empty.
     pub(super) fn poll_nothing(&mut self, context: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
-        while let Some(upload) = &mut self.upload {
+        while let (Some(upload), false) = (&mut self.upload, self.is_ended) {
             match ready!(Pin::new(upload).poll_frame(context)).transpose()? {
                 Some(frame) if frame.data_ref().is_some_and(|data| !data.is_empty()) => {
                     return Poll::Ready(Err(UploadError::TooLarge));
                 }
                 Some(_) => {}
-                None => self.upload = None,
+                None => self.is_ended = true,
             }
         }
         Poll::Ready(Ok(()))
@@ -108,11 +127,10 @@ impl Sending {
                 }
                 return Poll::Pending;
             };
-            self.is_begun = true;
             match frame.transpose()? {
                 Some(frame) => self.take(stream, frame),
                 None => {
-                    self.upload = None;
+                    self.is_ended = true;
                     // A stream that was reset needs no end.
                     let _ = stream.send_data(Bytes::new(), true);
                 }
@@ -123,12 +141,23 @@ impl Sending {
 
     fn take(&mut self, stream: &mut SendStream<Bytes>, frame: Frame<Bytes>) {
         match frame.into_data() {
-            Ok(data) => self.held = data,
+            Ok(data) => {
+                self.keep(&data);
+                self.held = data;
+            }
             Err(frame) => {
-                self.upload = None;
+                self.is_ended = true;
+                self.kept = None;
                 let trailers = frame.into_trailers().unwrap_or_default();
                 let _ = stream.send_trailers(trailers);
             }
+        }
+    }
+
+    fn keep(&mut self, data: &[u8]) {
+        match &mut self.kept {
+            Some(kept) if kept.len() + data.len() <= MOST_KEPT => kept.extend_from_slice(data),
+            kept => *kept = None,
         }
     }
 
@@ -149,9 +178,7 @@ impl Sending {
         let piece = self.held.split_to(room.min(self.held.len()));
         self.written += piece.len() as u64;
         let is_last = self.held.is_empty() && self.upload.as_ref().is_some_and(Upload::is_end_stream);
-        if is_last {
-            self.upload = None;
-        }
+        self.is_ended |= is_last;
         if stream.send_data(piece, is_last).is_err() {
             self.give_up();
         }

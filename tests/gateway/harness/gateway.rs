@@ -43,6 +43,7 @@ pub fn gateway() -> GatewayBuilder {
         tls: false,
         tls_lines: String::new(),
         clock: Clock::System,
+        workers: 2,
     }
 }
 
@@ -56,6 +57,7 @@ pub struct GatewayBuilder {
     tls: bool,
     tls_lines: String,
     clock: Clock,
+    workers: usize,
 }
 
 /// Where a route leads.
@@ -151,6 +153,12 @@ impl GatewayBuilder {
         self
     }
 
+    /// A single worker, so that all connections are served from one pool.
+    pub fn one_worker(mut self) -> Self {
+        self.workers = 1;
+        self
+    }
+
     /// A clock that stands still until the test moves it.
     pub fn standing_clock(mut self) -> Self {
         self.clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
@@ -161,8 +169,8 @@ impl GatewayBuilder {
     pub async fn start(self) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         let mut text = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\"{}]\nworkers = 2\n{}\n",
-            self.more_addresses, self.server
+            "[server]\nlisten = [\"127.0.0.1:0\"{}]\nworkers = {}\n{}\n",
+            self.more_addresses, self.workers, self.server
         );
         if self.tls {
             let (cert, key) = server::self_signed::localhost_certificate().unwrap();
@@ -197,7 +205,7 @@ impl GatewayBuilder {
         let (gateway, flush) =
             portcullis::gateway::Gateway::build(loaded.config, self.clock.clone()).unwrap();
         let gateway = Arc::new(gateway);
-        let workers = NonZeroUsize::new(2).unwrap();
+        let workers = NonZeroUsize::new(self.workers).unwrap();
         let listeners = Listeners::bind(&gateway.server.listen, workers).unwrap();
         let addresses = listeners.addresses().to_vec();
         let address = addresses[0];

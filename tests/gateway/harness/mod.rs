@@ -1,6 +1,7 @@
 //! What the tests are written with: a gateway, upstreams that remember, and clients that say exactly what they
 //! are told to. Everything listens on a free port and stops when it goes out of scope.
 
+mod authority;
 mod axe;
 mod browser;
 mod chromium;
@@ -8,14 +9,17 @@ mod demo;
 mod gateway;
 mod guide;
 mod http2;
+mod http2_upstream;
 mod played;
 mod process;
 mod raw;
+mod secure;
 mod tap;
 mod tls;
 mod upstream;
 mod wire;
 
+pub use authority::{Authority, Pair};
 pub use axe::axe;
 pub use browser::{Browser, as_navigation, hidden_field};
 pub use chromium::{Chromium, Screen};
@@ -23,9 +27,11 @@ pub use demo::Demo;
 pub use gateway::{Gateway, GatewayBuilder, PASSWORD, Url, gateway, user_entry};
 pub use guide::{Guide, shell};
 pub use http2::{Http2, Outcome};
+pub use http2_upstream::{Http2Upstream, body_of, http2_client, serve as serve_http2};
 pub use played::PlayedUpstream;
 pub use process::{Running, address_of_its_own, free_port, portcullis};
 pub use raw::{RawClient, RawResponse};
+pub use secure::SecureUpstream;
 pub use tap::Tap;
 pub use tls::tls_connect;
 pub use upstream::{Received, SampleApp, Upstream, sample_app};

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -17,6 +17,8 @@ pub struct Received {
     pub head: String,
     /// The body as it was framed: chunks are not decoded.
     pub body: Vec<u8>,
+    /// Which of the upstream's connections it came on, counted from 1.
+    pub connection: usize,
 }
 
 impl Received {
@@ -47,7 +49,7 @@ type Script = dyn Fn(&Received) -> Vec<u8> + Send + Sync;
 
 /// An upstream that records what it receives and answers by its script.
 pub struct Upstream {
-    address: SocketAddr,
+    url: String,
     received: Arc<Mutex<Vec<Received>>>,
     bytes: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
@@ -63,8 +65,18 @@ impl Upstream {
     /// empty one, closes the connection.
     pub fn answering(script: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        Self::accepting(url, script, move || Some(listener.accept().unwrap().0))
+    }
+
+    /// The same at another kind of address. What `accept` makes of a connection may be none.
+    pub(super) fn accepting<S: Read + Write + Send + 'static>(
+        url: String,
+        script: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static,
+        accept: impl Fn() -> Option<S> + Send + 'static,
+    ) -> Self {
         let upstream = Self {
-            address: listener.local_addr().unwrap(),
+            url,
             received: Arc::default(),
             bytes: Arc::default(),
             connections: Arc::default(),
@@ -74,11 +86,12 @@ impl Upstream {
         let connections = Arc::clone(&upstream.connections);
         // The thread ends with the test's process: it holds nothing that others wait for.
         thread::spawn(move || {
-            for stream in listener.incoming() {
+            loop {
+                let Some(stream) = accept() else { continue };
                 let (script, received, bytes) =
                     (Arc::clone(&script), Arc::clone(&received), Arc::clone(&bytes));
-                connections.fetch_add(1, Ordering::SeqCst);
-                thread::spawn(move || converse(stream.unwrap(), &*script, &received, &bytes));
+                let connection = connections.fetch_add(1, Ordering::SeqCst) + 1;
+                thread::spawn(move || converse(stream, connection, &*script, &received, &bytes));
             }
         });
         upstream
@@ -86,7 +99,7 @@ impl Upstream {
 
     /// Its address as a route's `upstream`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     /// Everything it received so far.
@@ -126,13 +139,21 @@ impl Upstream {
 }
 
 /// Reads requests and answers them until the other side closes. Unparsable bytes are recorded too.
-fn converse(stream: TcpStream, script: &Script, received: &Mutex<Vec<Received>>, bytes: &AtomicUsize) {
-    let mut answers = stream.try_clone().unwrap();
+fn converse(
+    stream: impl Read + Write,
+    connection: usize,
+    script: &Script,
+    received: &Mutex<Vec<Received>>,
+    bytes: &AtomicUsize,
+) {
     let mut reader = BufReader::new(Counting { stream, bytes });
-    while let Some(request) = read_request(&mut reader) {
+    while let Some(mut request) = read_request(&mut reader) {
+        request.connection = connection;
         received.lock().unwrap().push(request.clone());
         let answer = script(&request);
-        if answers.write_all(&answer).is_err() || answer.is_empty() {
+        let answers = &mut reader.get_mut().stream;
+        let sent = answers.write_all(&answer).and_then(|()| answers.flush());
+        if sent.is_err() || answer.is_empty() {
             return;
         }
         if String::from_utf8_lossy(&answer)
@@ -145,12 +166,12 @@ fn converse(stream: TcpStream, script: &Script, received: &Mutex<Vec<Received>>,
 }
 
 /// Counts bytes as they come, before anything is made of them.
-struct Counting<'a> {
-    stream: TcpStream,
+struct Counting<'a, S> {
+    stream: S,
     bytes: &'a AtomicUsize,
 }
 
-impl Read for Counting<'_> {
+impl<S: Read> Read for Counting<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.stream.read(buffer)?;
         self.bytes.fetch_add(read, Ordering::SeqCst);
@@ -168,6 +189,7 @@ fn read_request(reader: &mut impl BufRead) -> Option<Received> {
     let mut request = Received {
         head: String::from_utf8_lossy(&head).into_owned(),
         body: Vec::new(),
+        connection: 0,
     };
     if let Some(length) = request.header("content-length").first() {
         request.body = vec![0; length.parse().unwrap()];

@@ -1,6 +1,9 @@
 //! One connection, byte by byte: an upstream's or a client's, plain, encrypted or upgraded.
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use super::soon;
 
@@ -8,6 +11,33 @@ use super::soon;
 pub struct Wire<S> {
     stream: S,
     buffer: Vec<u8>,
+}
+
+impl Wire<TcpStream> {
+    /// Waits until the other side's kernel has all that was sent: on a busy machine that takes a moment, and a program
+    /// that is asked to stop in it has been sent nothing.
+    pub async fn delivered(&self) {
+        let port = format!(":{:04X} ", self.stream.local_addr().unwrap().port());
+        let nothing_waits = || {
+            let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+            // proc(5): number, own address, other address, state, and the queues.
+            let line = table
+                .lines()
+                .map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let own = line.filter(|fields| {
+                fields
+                    .get(1)
+                    .is_some_and(|own| format!("{own} ").ends_with(&port))
+            });
+            own.into_iter().all(|fields| fields[4].starts_with("00000000:"))
+        };
+        let delivered = async {
+            while !nothing_waits() {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("what was sent to arrive", delivered).await;
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {

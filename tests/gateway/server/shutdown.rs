@@ -160,6 +160,8 @@ async fn a_request_that_is_half_here_is_waited_for() {
     second.send(GET).await;
     second.until("hello").await;
     second.send("GET / HTTP/1.1\r\nho").await;
+    first.delivered().await;
+    second.delivered().await;
     gateway.drain();
     refuses_connections(&gateway).await;
     for mut client in [first, second] {
