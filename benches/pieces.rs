@@ -189,7 +189,7 @@ fn session(c: &mut Criterion) {
     let mut tokens: Vec<String> = people
         .flat_map(|person| std::iter::repeat_n(person, 20))
         .map(|person| {
-            let device = Device::new("bench", IpAddr::V4(Ipv4Addr::LOCALHOST));
+            let device = Device::new("bench", IpAddr::V4(Ipv4Addr::LOCALHOST).into());
             let made = store.create(person, device, lifetime, NOW).now_or_never();
             made.unwrap().unwrap().token.expose().to_owned()
         })
@@ -268,7 +268,7 @@ fn authenticate(c: &mut Criterion) {
     };
     let alice = authenticator.users.find(&alice().username).unwrap().unwrap();
     let token = issue(&authenticator.keys, &authenticator.token, &alice.identity(), NOW);
-    let device = Device::new("bench", IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let device = Device::new("bench", IpAddr::V4(Ipv4Addr::LOCALHOST).into());
     let lifetime = Lifetime::of(&config.session, false);
     let session = authenticator
         .sessions

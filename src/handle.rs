@@ -1,6 +1,6 @@
 //! The way of a request, from its head to its answer.
 
-use std::{any::Any, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
+use std::{any::Any, rc::Rc, sync::Arc, time::Instant};
 
 use http::{Method, Request, Response, header};
 use http_body::Body;
@@ -12,7 +12,14 @@ use crate::{
     config::Access,
     forward::{Forwarding, forward},
     gateway::Gateway,
-    http::{framing, navigation, origin::OwnOrigin, request_id::RequestIds, target::Target},
+    http::{
+        client_addr::{Hop, Origin},
+        framing, navigation,
+        origin::OwnOrigin,
+        request_id::RequestIds,
+        target::Target,
+        trace_context::{TraceContext, TraceIds},
+    },
     portal::{self, OwnAddress, Visit},
     refusal::Refusal,
     respond,
@@ -36,13 +43,15 @@ pub struct Worker {
     pub tokens: TokenCache,
     /// Names this worker's requests.
     pub request_ids: RequestIds,
+    /// Names the traces that begin here, and our part of all others.
+    pub trace_ids: TraceIds,
 }
 
 /// The connection a request came on.
 #[derive(Debug, Clone)]
-pub struct Peer<G> {
-    /// The client's address.
-    pub client: IpAddr,
+pub struct Peer<'a, G> {
+    /// Where it comes from.
+    pub hop: &'a Hop,
     /// Held for as long as any part of the request lasts: its body, which may come after its answer, or the conversation
     /// that it opened.
     pub guard: G,
@@ -53,15 +62,17 @@ pub struct Peer<G> {
 /// Answers one request: [`pipeline`] decides, this times it, renders a refusal and sees that it is written down.
 pub async fn handle<G: Clone + 'static>(
     worker: &Worker,
-    peer: Peer<G>,
-    request: Request<Incoming>,
+    peer: Peer<'_, G>,
+    mut request: Request<Incoming>,
 ) -> Response<Answer> {
     let gateway = &worker.gateway;
+    let origin = Origin::of(peer.hop, request.headers(), &gateway.server.trusted_proxies);
     let story = Story {
         time: gateway.clock.now(),
         started: Instant::now(),
-        request_id: worker.request_ids.next(),
-        client: peer.client,
+        request_id: worker.request_ids.name(peer.hop, request.headers()),
+        trace: TraceContext::of(request.headers_mut(), &worker.trace_ids),
+        client: origin.client,
         method: request.method().clone(),
         uri: request.uri().clone(),
         host: request.headers().get(header::HOST).cloned(),
@@ -72,7 +83,7 @@ pub async fn handle<G: Clone + 'static>(
     };
     let wants_page = navigation::wants_page(request.method(), request.headers());
     let mut telling = Telling::begin(gateway, story);
-    let answered = pipeline(worker, &peer, request, &mut telling.story).await;
+    let answered = pipeline(worker, &peer, &origin, request, &mut telling.story).await;
     let mut response = answered.unwrap_or_else(|refusal| {
         let story = &mut telling.story;
         story.refuse(&refusal);
@@ -100,12 +111,14 @@ pub async fn handle<G: Clone + 'static>(
 /// the gateway's security, and a test holds it.
 async fn pipeline<G: Clone + 'static>(
     worker: &Worker,
-    peer: &Peer<G>,
+    peer: &Peer<'_, G>,
+    origin: &Origin<'_>,
     request: Request<Incoming>,
     story: &mut Story,
 ) -> Result<Response<Answer>, Refusal> {
     let gateway = &worker.gateway;
     let now = story.time;
+    let scheme = origin.scheme.unwrap_or(gateway.server.public_url.scheme());
 
     // What has two readings is refused before anybody reads anything into it.
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
@@ -123,7 +136,8 @@ async fn pipeline<G: Clone + 'static>(
     // Our own addresses come before the routes, so that none can shadow them.
     if let Some(address) = OwnAddress::of(target.path) {
         let visit = Visit {
-            client: peer.client,
+            client: origin.client,
+            scheme,
             request_id: story.request_id,
             authority: story.authority(),
             now,
@@ -154,7 +168,7 @@ async fn pipeline<G: Clone + 'static>(
 
     // Only from here on is there a permit, and only a request that has one renews a session and is forwarded.
     let own = OwnOrigin {
-        scheme: gateway.server.public_url.scheme(),
+        scheme,
         authority: story.authority(),
     };
     let asked = Asked {
@@ -167,15 +181,20 @@ async fn pipeline<G: Clone + 'static>(
         caller.renew(now);
     }
     let has_body = !request.body().is_end_stream();
+    let forwarded = origin.forwarded();
     let context = Forwarding {
-        client: peer.client,
+        client: origin.client,
         scheme: own.scheme,
         authority: own.authority,
+        host_told: origin.host.as_ref(),
+        forwarded_for: origin.forwarded_for(),
+        forwarded: &forwarded,
         request_id: story.request_id,
+        trace: story.trace,
         until_sent: has_body.then(|| Rc::new(peer.guard.clone()) as Rc<dyn Any>),
         own_headers: &gateway.own_headers,
         own_cookies: &gateway.own_cookies(),
-        bound: peer.bound.as_ref(),
+        bound: peer.bound.as_ref().filter(|_| origin.is_known()),
     };
     let sent = Instant::now();
     let answered = forward(&worker.pool, &permit, request, &context).await;

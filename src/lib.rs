@@ -35,7 +35,7 @@
 //! http  session  token  users
 //! identity  observe  pem
 //! config
-//! clock
+//! address  clock
 //! ```
 //!
 //! `sample_app` is an upstream: it knows nothing of the gateway but the look of its pages.
@@ -85,6 +85,7 @@ pub mod pem;
 
 pub mod config;
 
+pub mod address;
 pub mod clock;
 
 #[cfg(test)]

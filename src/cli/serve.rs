@@ -59,8 +59,7 @@ pub(super) fn serve(
         .context("cannot start")?;
     let (trigger, shutdown) = server::shutdown::channel();
     let inside = runtime.enter();
-    let listeners =
-        Listeners::bind(&gateway.server.listen, gateway.server.workers).map_err(anyhow::Error::from)?;
+    let listeners = Listeners::bind(&gateway.server).map_err(anyhow::Error::from)?;
     // Before anybody is told that it serves: whoever hears that may stop it at once.
     let signals = trigger.on_signals().context("cannot listen for signals")?;
     if at_hangup == AtHangup::Reopen {
@@ -73,8 +72,15 @@ pub(super) fn serve(
         .name("signals".to_owned())
         .spawn(move || runtime.block_on(signals))
         .context("cannot start a thread")?;
+    let public_url = &gateway.server.public_url;
     for address in listeners.addresses() {
-        tracing::info!(%address, public_url = %gateway.server.public_url, "listening");
+        tracing::info!(%address, %public_url, "listening");
+    }
+    for socket in &gateway.server.listen_unix {
+        tracing::info!(socket = %socket.display(), %public_url, "listening");
+    }
+    if let Some(address) = listeners.redirect_address() {
+        tracing::info!(%address, %public_url, "listening, to redirect");
     }
     listening(&gateway);
     server::serve(&gateway, listeners, tls.as_ref(), &shutdown).context("serving failed")?;

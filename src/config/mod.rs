@@ -20,6 +20,7 @@ pub use section::{
     limits::LimitsConfig,
     log::{AccessLog, LogConfig, LogFormat},
     login::LoginConfig,
+    proxies::TrustedProxies,
     route::{
         Access, CrossOrigin, HeaderTemplate, HostHeader, HostPattern, PathPart, PathRewrite, ResponseHeader,
         Rewriting, RouteConfig, RouteTimeouts, RulePart, Template, TemplatePart, UpstreamScheme, UpstreamTls,

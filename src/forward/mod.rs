@@ -4,17 +4,19 @@
 //! [`repair`] gives paths in it the route's own back, [`returning`] cleans it and gives the connection back, [`upgrade`] joins the two sides of a
 //! WebSocket.
 
-use std::{any::Any, borrow::Cow, net::IpAddr, rc::Rc, sync::Arc};
+use std::{any::Any, borrow::Cow, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
 
 use crate::{
+    address::ClientAddr,
     authorize::Permit,
     http::{
         body::{Upload, UploadError},
         hygiene::OwnHeaders,
         request_id::RequestId,
+        trace_context::TraceContext,
     },
     refusal::Refusal,
     upstream::{
@@ -43,14 +45,22 @@ use upgrade::Upgrade;
 /// What forwarding needs to know beside the request and its permit.
 #[derive(Debug, Clone)]
 pub struct Forwarding<'a> {
-    /// The client's address.
-    pub client: IpAddr,
-    /// `https` or `http`: how the browser reached us.
+    /// Whom the request comes from.
+    pub client: ClientAddr,
+    /// `https` or `http`: how the browser reached us, or the proxy in front of us.
     pub scheme: &'static str,
     /// `host[:port]` as the client wrote it.
     pub authority: Option<&'a str>,
+    /// What the app is told that the client asked for, where that is not `authority`.
+    pub host_told: Option<&'a HeaderValue>,
+    /// `X-Forwarded-For`, if anybody has an address.
+    pub forwarded_for: Option<HeaderValue>,
+    /// The beginning of `Forwarded`, up to the host and scheme of this request.
+    pub forwarded: &'a str,
     /// The request's name.
     pub request_id: RequestId,
+    /// Our part of the trace that the request belongs to.
+    pub trace: TraceContext,
     /// Held until all of the request's body has gone up, or none of it will any more: an answer may be over before.
     pub until_sent: Option<Rc<dyn Any>>,
     /// Names that only we may set.

@@ -3,7 +3,7 @@
 //! One pass over the client's headers decides of each whether it travels on. Nothing of the client's can take out or
 //! change what we say, since that is written behind it and nothing is looked up again.
 
-use std::{borrow::Cow, io::Write, net::IpAddr};
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
@@ -200,45 +200,27 @@ pub(super) fn host<'a>(route: &'a Route, authority: &'a str, of_upstream: &'a st
     }
 }
 
-/// Who called, how and by which name.
+/// Who called, how and by which name, and as part of which trace.
 fn origin(context: &Forwarding<'_>, host: &str, put: &mut impl FnMut(&str, &[u8])) {
-    let client = context.client.to_canonical();
-    let mut text = Vec::with_capacity(128);
-    push_address(&mut text, client);
-    put("x-forwarded-for", &text);
-    put("x-forwarded-host", host.as_bytes());
+    let told = context.host_told.map_or(host.as_bytes(), HeaderValue::as_bytes);
+    if let Some(forwarded_for) = &context.forwarded_for {
+        put("x-forwarded-for", forwarded_for.as_bytes());
+    }
+    put("x-forwarded-host", told);
     put("x-forwarded-proto", context.scheme.as_bytes());
     put("x-request-id", context.request_id.as_str().as_bytes());
-    text.clear();
-    text.extend_from_slice(b"for=");
-    // RFC 7239, section 6: an IPv6 address stands in brackets, and both need quotes.
-    if client.is_ipv6() {
-        text.extend_from_slice(b"\"[");
-        push_address(&mut text, client);
-        text.extend_from_slice(b"]\"");
-    } else {
-        push_address(&mut text, client);
-    }
-    for part in [";host=\"", host, "\";proto=", context.scheme] {
-        text.extend_from_slice(part.as_bytes());
+    put("traceparent", context.trace.as_str().as_bytes());
+    let mut text = Vec::with_capacity(128);
+    for part in [
+        context.forwarded.as_bytes(),
+        b";host=\"",
+        told,
+        b"\";proto=",
+        context.scheme.as_bytes(),
+    ] {
+        text.extend_from_slice(part);
     }
     put("forwarded", &text);
-}
-
-/// An address as text. The general formatter costs as much as the rest of a head, and IPv4 is four numbers.
-fn push_address(text: &mut Vec<u8>, address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => {
-            for (index, octet) in address.octets().into_iter().enumerate() {
-                if index > 0 {
-                    text.push(b'.');
-                }
-                text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
-            }
-        }
-        // Writing to memory does not fail.
-        IpAddr::V6(address) => drop(write!(text, "{address}")),
-    }
 }
 
 /// Who is signed in. What a person has not got is left out, and was taken out of what the client sent.

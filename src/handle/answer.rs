@@ -3,7 +3,6 @@
 use std::{
     cell::Cell,
     future::pending,
-    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -16,11 +15,12 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::sleep;
 
 use crate::{
+    address::ClientAddr,
     authenticate::Caller,
     clock::Timestamp,
     forward::{Returning, ReturningError, Tunnel},
     gateway::Gateway,
-    http::request_id::RequestId,
+    http::{request_id::RequestId, trace_context::TraceContext},
     observe::access::{AccessRecord, millis},
     refusal::Refusal,
     route::Route,
@@ -46,8 +46,10 @@ pub struct Story {
     pub started: Instant,
     /// Its name.
     pub request_id: RequestId,
+    /// The trace that it belongs to.
+    pub trace: TraceContext,
     /// Who sent it.
-    pub client: IpAddr,
+    pub client: ClientAddr,
     /// Its method.
     pub method: Method,
     /// Its target.
@@ -103,6 +105,7 @@ impl Story {
         AccessRecord {
             time: self.time,
             request_id: self.request_id.to_string(),
+            trace_id: self.trace.trace_id().to_owned(),
             client: self.client,
             method: self.method.to_string(),
             host: host.or(named).unwrap_or_default(),
@@ -217,7 +220,7 @@ impl Drop for Telling {
 
 impl Answer {
     /// A body of our own.
-    pub(super) fn own(text: String) -> Self {
+    pub fn own(text: String) -> Self {
         let body = (!text.is_empty()).then(|| Bytes::from(text));
         Self {
             body: Content::Own(body),

@@ -14,6 +14,7 @@ const OWN_NAMES: &[&str] = &[
     "forwarded",
     "front-end-https",
     "proxy",
+    "traceparent",
     "true-client-ip",
     "x-client-ip",
     "x-cluster-client-ip",

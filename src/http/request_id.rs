@@ -2,22 +2,61 @@
 
 use std::{cell::Cell, fmt};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// 128 bits as 32 hexadecimal digits, unique per request. Not a secret: it only finds a log line.
+use super::client_addr::Hop;
+
+/// The header that carries it.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Digits of an id that we make.
+const LENGTH: u8 = 32;
+
+/// The longest id that is kept of a proxy in front: twice as long as a UUID is.
+const MAX_LENGTH: usize = 72;
+
+/// A request's name: 128 bits as 32 hexadecimal digits, unique per request, or what a trusted proxy in front calls it.
+/// Not a secret: it only finds a log line.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RequestId([u8; 32]);
+pub struct RequestId {
+    length: u8,
+    text: [u8; MAX_LENGTH],
+}
 
 impl RequestId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        // The bytes are hexadecimal digits by construction; the empty string is never reached.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        // The bytes are ASCII by construction; the empty string is never reached.
+        let text = self.text.get(..usize::from(self.length));
+        std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
     }
 
     /// The id as a header's value.
     pub fn header_value(&self) -> HeaderValue {
-        HeaderValue::from_bytes(&self.0).unwrap_or_else(|_| HeaderValue::from_static(""))
+        HeaderValue::from_str(self.as_str()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    /// The id that these headers carry: it is there once, and made of letters, digits and what stands in UUIDs, base64
+    /// and trace ids.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(X_REQUEST_ID).iter();
+        match (values.next(), values.next()) {
+            (Some(only), None) => Self::parse(only.as_bytes()),
+            _ => None,
+        }
+    }
+
+    fn parse(id: &[u8]) -> Option<Self> {
+        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:=+/".contains(byte);
+        if id.is_empty() || !id.iter().all(fits) {
+            return None;
+        }
+        let mut text = [0; MAX_LENGTH];
+        text.get_mut(..id.len())?.copy_from_slice(id);
+        Some(Self {
+            length: u8::try_from(id.len()).ok()?,
+            text,
+        })
     }
 }
 
@@ -54,17 +93,26 @@ impl RequestIds {
         })
     }
 
+    /// What a request is called: as a trusted proxy in front calls it, or by the next id.
+    pub fn name(&self, hop: &Hop, headers: &HeaderMap) -> RequestId {
+        let given = match hop.is_trusted() {
+            true => RequestId::of(headers),
+            false => None,
+        };
+        given.unwrap_or_else(|| self.next())
+    }
+
     /// The next id.
     pub fn next(&self) -> RequestId {
         let count = self.next.get();
         self.next.set(count.wrapping_add(1));
         let number = (u128::from(self.worker) << 64) | u128::from(count);
-        let mut digits = [0; 32];
-        for (index, digit) in digits.iter_mut().enumerate() {
+        let mut text = [0; MAX_LENGTH];
+        for (index, digit) in text.iter_mut().take(LENGTH.into()).enumerate() {
             let nibble = (number >> (124 - 4 * index)) & 0xf;
             *digit = char::from_digit(nibble as u32, 16).map_or(b'0', |c| c as u8);
         }
-        RequestId(digits)
+        RequestId { length: LENGTH, text }
     }
 }
 
@@ -83,5 +131,47 @@ mod tests {
             seen.iter()
                 .all(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()))
         );
+    }
+
+    #[test]
+    fn an_id_of_a_proxy_is_kept_if_it_is_well_formed_and_the_only_one() {
+        let of = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(X_REQUEST_ID, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            }
+            RequestId::of(&headers)
+        };
+        let longest = "a".repeat(MAX_LENGTH);
+        for id in [
+            "1",
+            "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+            "Root=1-67891233-abcdef012345678912345678",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "c2Vuc2libGU+/w==",
+            &longest,
+        ] {
+            let kept = of(&[id]).unwrap();
+            assert_eq!(
+                (kept.as_str(), kept.header_value().as_bytes()),
+                (id, id.as_bytes())
+            );
+        }
+        let too_long = "a".repeat(MAX_LENGTH + 1);
+        for ids in [
+            &[][..],
+            &["", "a"],
+            &["a", "a"],
+            &[""],
+            &["a b"],
+            &["a,b"],
+            &["a;b"],
+            &["<b>"],
+            &["\"a\""],
+            &["caf\u{e9}"],
+            &[&too_long],
+        ] {
+            assert_eq!(of(ids), None, "{ids:?}");
+        }
     }
 }

@@ -4,7 +4,6 @@ use std::{
     fmt::Write as _,
     fs::{File, OpenOptions},
     io::{self, Write},
-    net::IpAddr,
     num::NonZero,
     path::{Path, PathBuf},
     sync::{
@@ -23,6 +22,7 @@ use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 
 use super::printable;
 use crate::{
+    address::ClientAddr,
     clock::Timestamp,
     config::{AccessLog, LogConfig, LogFormat},
 };
@@ -35,8 +35,10 @@ pub struct AccessRecord {
     pub time: Timestamp,
     /// Its name.
     pub request_id: String,
+    /// The trace that it belongs to.
+    pub trace_id: String,
     /// Who sent it.
-    pub client: IpAddr,
+    pub client: ClientAddr,
     /// Its method.
     pub method: String,
     /// The host it was for.
@@ -191,9 +193,10 @@ fn text(record: &AccessRecord) -> String {
     // Writing to a String does not fail.
     let _ = write!(
         line,
-        " access id={} client={} method={} host={:?} path={:?} status={} route={} upstream={} user={:?} \
+        " access id={} trace_id={} client={} method={} host={:?} path={:?} status={} route={} upstream={} user={:?} \
          credential={} refusal={} bytes={} ms={:.3} upstream_ms={}",
         record.request_id,
+        record.trace_id,
         record.client,
         record.method,
         record.host,
@@ -215,13 +218,16 @@ fn text(record: &AccessRecord) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn record(hostile: &str) -> AccessRecord {
         AccessRecord {
             time: Timestamp::from_unix_millis(1_700_000_000_123),
             request_id: "0123".to_owned(),
-            client: IpAddr::from([127, 0, 0, 1]),
+            trace_id: "4567".to_owned(),
+            client: IpAddr::from([127, 0, 0, 1]).into(),
             method: "GET".to_owned(),
             host: hostile.to_owned(),
             path: hostile.to_owned(),
@@ -274,7 +280,7 @@ mod tests {
     fn a_text_line_has_its_fields_in_a_fixed_order() {
         assert_eq!(
             text(&record("x")),
-            "2023-11-14T22:13:20.123Z access id=0123 client=127.0.0.1 method=GET host=\"x\" path=\"x\" status=200 \
+            "2023-11-14T22:13:20.123Z access id=0123 trace_id=4567 client=127.0.0.1 method=GET host=\"x\" path=\"x\" status=200 \
              route=root upstream=- user=\"x\" credential=session refusal=- bytes=5 ms=1.500 upstream_ms=1.250"
         );
     }

@@ -3,7 +3,7 @@
 //! Names that a client chose are written as strings, which both formats quote and escape, so that none can end a
 //! line or begin another.
 
-use std::net::IpAddr;
+use crate::address::ClientAddr;
 
 /// Something that happened to a credential.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ pub enum Event<'a> {
 }
 
 /// Writes an audit line.
-pub fn record(event: Event<'_>, user: &str, client: IpAddr, request_id: &str) {
+pub fn record(event: Event<'_>, user: &str, client: ClientAddr, request_id: &str) {
     match event {
         Event::SignedIn { session } => {
             tracing::info!(target: "audit", event = "signed_in", user, %client, request_id, session);

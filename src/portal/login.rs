@@ -111,7 +111,7 @@ pub(super) async fn sign_in(
     request: Request<Incoming>,
     visit: Visit<'_>,
 ) -> Result<Response<String>, Refusal> {
-    same_origin::check(gateway, request.headers(), visit)?;
+    same_origin::check(request.headers(), visit)?;
     let headers = request.headers().clone();
     let (kind, mut form) = Form::read(gateway, request).await?;
     let password = form.take_secret("password");

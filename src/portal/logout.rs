@@ -44,7 +44,7 @@ pub(super) async fn sign_out(
     request: Request<Incoming>,
     visit: Visit<'_>,
 ) -> Result<Response<String>, Refusal> {
-    same_origin::check(gateway, request.headers(), visit)?;
+    same_origin::check(request.headers(), visit)?;
     let wants_page = navigation::wants_page(request.method(), request.headers())
         || navigation::prefers_html(request.headers())
         || FormKind::of(request.headers()) == Some(FormKind::UrlEncoded);

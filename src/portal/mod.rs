@@ -1,12 +1,11 @@
 //! The gateway's own addresses, all under `/.auth/` of every host it serves: never forwarded, never
 //! shadowed by a route.
 
-use std::net::IpAddr;
-
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use crate::{
+    address::ClientAddr,
     clock::Timestamp,
     gateway::Gateway,
     http::{request_id::RequestId, target::NormalPath},
@@ -47,9 +46,11 @@ pub enum OwnAddress {
 #[derive(Debug, Clone, Copy)]
 pub struct Visit<'a> {
     /// The client's address.
-    pub client: IpAddr,
+    pub client: ClientAddr,
     /// The request's name.
     pub request_id: RequestId,
+    /// `https` or `http`: how the browser reached us, or the proxy in front of us.
+    pub scheme: &'static str,
     /// `host[:port]` as the client wrote it.
     pub authority: Option<&'a str>,
     /// When the request came.

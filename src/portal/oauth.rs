@@ -34,7 +34,7 @@ pub(super) async fn token(
     request: Request<Incoming>,
     visit: Visit<'_>,
 ) -> Result<Response<String>, Refusal> {
-    same_origin::check(gateway, request.headers(), visit)?;
+    same_origin::check(request.headers(), visit)?;
     let (_, mut form) = match Form::read(gateway, request).await {
         Ok(form) => form,
         Err(Refusal::BadForm(why) | Refusal::UnsupportedMediaType(why)) => {

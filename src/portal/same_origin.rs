@@ -4,7 +4,6 @@ use http::HeaderMap;
 
 use super::Visit;
 use crate::{
-    gateway::Gateway,
     http::origin::{self, OwnOrigin},
     refusal::Refusal,
 };
@@ -13,9 +12,9 @@ use crate::{
 ///
 /// # Errors
 /// [`Refusal::CrossOrigin`].
-pub(super) fn check(gateway: &Gateway, headers: &HeaderMap, visit: Visit<'_>) -> Result<(), Refusal> {
+pub(super) fn check(headers: &HeaderMap, visit: Visit<'_>) -> Result<(), Refusal> {
     let own = OwnOrigin {
-        scheme: gateway.server.public_url.scheme(),
+        scheme: visit.scheme,
         authority: visit.authority,
     };
     match origin::is_own(headers, own) {

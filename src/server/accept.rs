@@ -3,17 +3,25 @@
 
 use std::{io, rc::Rc, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+use tokio::{sync::Semaphore, time::sleep};
 
-use super::{activity::Connections, connection, shutdown::Shutdown, tls};
+use super::{
+    activity::Connections,
+    connection::{self, Arrival, Purpose},
+    shutdown::Shutdown,
+    stream::Listener,
+    tls,
+};
 use crate::handle::Worker;
 
 /// How long to wait when the system has no file descriptors left: others must close first.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// What an accept loop hands to its connections.
+#[derive(Clone)]
 pub(super) struct Accepting {
     pub(super) worker: Rc<Worker>,
+    pub(super) purpose: Purpose,
     pub(super) connections: Rc<Connections>,
     pub(super) tls: Option<tls::Acceptor>,
     pub(super) permits: Arc<Semaphore>,
@@ -21,7 +29,7 @@ pub(super) struct Accepting {
 }
 
 /// Accepts until the stop begins. What the kernel had completed by then is still served.
-pub(super) async fn accept(listener: TcpListener, accepting: Accepting) {
+pub(super) async fn accept(listener: impl Listener, accepting: Accepting) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -46,11 +54,15 @@ pub(super) async fn accept(listener: TcpListener, accepting: Accepting) {
         };
         // The semaphore is never closed.
         let Ok(permit) = permit else { return };
-        let guard = accepting.connections.open(permit);
-        let worker = Rc::clone(&accepting.worker);
-        let shutdown = accepting.shutdown.clone();
-        let tls = accepting.tls.clone();
-        tokio::task::spawn_local(connection::serve(worker, stream, peer.ip(), tls, guard, shutdown));
+        let arrival = Arrival {
+            worker: Rc::clone(&accepting.worker),
+            purpose: accepting.purpose,
+            peer,
+            tls: accepting.tls.clone(),
+            guard: accepting.connections.open(permit),
+            shutdown: accepting.shutdown.clone(),
+        };
+        tokio::task::spawn_local(connection::serve(stream, arrival));
     }
 }
 

@@ -1,9 +1,8 @@
-//! One connection: TLS, the protocol it speaks, and its end, in time or overdue.
+//! One connection: whose it is, TLS, the protocol it speaks, and its end, in time or overdue.
 
 use std::{
     convert::Infallible,
     io,
-    net::IpAddr,
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
@@ -22,21 +21,23 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::RecvFlags;
-use rustix::net::sockopt;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     activity::{Activity, Guard, RequestGuard, Watched},
+    proxy_protocol, redirect,
     shutdown::Shutdown,
+    stream::Stream,
     tls,
 };
 use crate::{
+    address::PeerAddr,
     handle::{Answer, Peer, Worker, handle},
+    http::client_addr::Hop,
     upstream::Bound,
 };
 
@@ -56,11 +57,6 @@ const STREAM_BUFFER: usize = 64 * 1024;
 /// The most that is buffered of a connection's bytes at once; grown only as far as a body's speed asks for it.
 const BUFFER: usize = 400 * 1024;
 
-/// After this much silence the system asks whether the client is still there, and then this often, this many times.
-const PROBE_AFTER: Duration = Duration::from_mins(1);
-const PROBE_EVERY: Duration = Duration::from_secs(15);
-const PROBES: u32 = 4;
-
 /// How long the last words to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -76,86 +72,135 @@ const SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
     content-type: text/plain; charset=utf-8\r\ncontent-length: 57\r\n\r\n\
     This port speaks HTTPS: begin the address with https://.\n";
 
+/// What connections of a listener are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Everything.
+    Gateway,
+    /// To be sent to `public_url`.
+    Redirect,
+}
+
+/// A connection that has just come in, beside its stream.
+pub(super) struct Arrival {
+    pub(super) worker: Rc<Worker>,
+    pub(super) purpose: Purpose,
+    pub(super) peer: PeerAddr,
+    pub(super) tls: Option<tls::Acceptor>,
+    pub(super) guard: Rc<Guard>,
+    pub(super) shutdown: Shutdown,
+}
+
 /// Serves a connection until it ends.
-pub(super) async fn serve(
-    worker: Rc<Worker>,
-    stream: TcpStream,
-    client: IpAddr,
-    tls: Option<tls::Acceptor>,
-    guard: Rc<Guard>,
-    shutdown: Shutdown,
-) {
-    let limit = worker.gateway.server.limits.header_timeout;
-    let activity = Arc::clone(guard.activity());
-    // Answers are written whole; waiting for more to send would only delay them.
-    if let Err(error) = stream.set_nodelay(true).and_then(|()| probe(&stream)) {
+pub(super) async fn serve(mut stream: impl Stream, arrival: Arrival) {
+    // What comes before the first request's head must have come by then.
+    let limit = Instant::now() + arrival.worker.gateway.server.limits.header_timeout;
+    let peer = arrival.peer;
+    if let Err(error) = stream.prepare() {
         tracing::debug!(%error, "a connection was gone before it began");
         return;
     }
+    let Some(hop) = arrival.hop(&mut stream, limit).await else {
+        return;
+    };
+    let Arrival {
+        worker,
+        purpose,
+        tls,
+        guard,
+        shutdown,
+        ..
+    } = arrival;
+    let activity = Arc::clone(guard.activity());
+    let served = Served {
+        worker,
+        purpose,
+        hop,
+        guard,
+        shutdown,
+        activity,
+        bound: Rc::default(),
+    };
     let result = match tls {
         None => {
             let multiplexed = tokio::select! {
                 biased;
-                multiplexed = timeout(limit, begins_with_http2_preface(&stream)) => multiplexed,
+                multiplexed = timeout_at(limit, begins_with_http2_preface(&stream)) => multiplexed,
                 // On a busy machine the runtime may not have heard yet of what the kernel has.
-                () = shutdown.started_and_no_news() => Ok(has_sent_http2_preface(&stream)),
+                () = served.shutdown.started_and_no_news() => Ok(has_sent_http2_preface(&stream)),
             };
             let Ok(Ok(multiplexed)) = multiplexed else { return };
-            let served = Served {
-                worker,
-                client,
-                guard,
-                shutdown,
-                activity,
-                bound: Rc::default(),
-            };
             served.speak(stream, multiplexed).await
         }
-        Some(tls::Acceptor(acceptor)) => match timeout(limit, handshake(&acceptor, stream)).await {
+        Some(tls::Acceptor(acceptor)) => match timeout_at(limit, handshake(&acceptor, stream)).await {
             Ok(Ok(None)) => {
-                tracing::debug!(%client, "plain HTTP where TLS is spoken");
+                tracing::debug!(%peer, "plain HTTP where TLS is spoken");
                 return;
             }
             Ok(Ok(Some(stream))) => {
                 let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 // The handshake is over; a request's head has its own time.
-                activity.touch();
-                let served = Served {
-                    worker,
-                    client,
-                    guard,
-                    shutdown,
-                    activity,
-                    bound: Rc::default(),
-                };
+                served.activity.touch();
                 served.speak(stream, multiplexed).await
             }
             Ok(Err(error)) => {
-                tracing::debug!(%client, %error, "a TLS handshake failed");
+                tracing::debug!(%peer, %error, "a TLS handshake failed");
                 return;
             }
             Err(_) => {
-                tracing::debug!(%client, "a TLS handshake took too long");
+                tracing::debug!(%peer, "a TLS handshake took too long");
                 return;
             }
         },
     };
     if let Err(error) = result {
-        tracing::debug!(%client, %error, "a connection ended early");
+        tracing::debug!(%peer, %error, "a connection ended early");
     }
 }
 
-/// Has the system find out when a client is gone without a word: a WebSocket on which nobody speaks, or an answer that
-/// is waited for, has no limit of ours and would keep its place for ever.
-fn probe(stream: &TcpStream) -> io::Result<()> {
-    sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, PROBE_AFTER)?;
-    sockopt::set_tcp_keepintvl(stream, PROBE_EVERY)?;
-    Ok(sockopt::set_tcp_keepcnt(stream, PROBES)?)
+impl Arrival {
+    /// Where the connection comes from: its other end, or whom that one names by the PROXY protocol, if it is to speak
+    /// that. `None` where it may not, or says nothing that makes sense.
+    async fn hop(&self, stream: &mut impl Stream, limit: Instant) -> Option<Hop> {
+        let server = &self.worker.gateway.server;
+        let (peer, trusted) = (self.peer, server.trusted_proxies.contain(self.peer));
+        if !server.proxy_protocol {
+            return Some(Hop::new(peer, trusted));
+        }
+        if !trusted {
+            tracing::debug!(%peer, "a connection from somebody who is no trusted proxy was closed");
+            return None;
+        }
+        let header = tokio::select! {
+            biased;
+            header = timeout_at(limit, proxy_protocol::take_from(stream)) => header,
+            // As below: what the kernel has is taken, and what has not come is not waited for.
+            () = self.shutdown.started_and_no_news() => {
+                has_sent(stream, &mut [0]).ok()?;
+                timeout(FAREWELL, proxy_protocol::take_from(stream)).await
+            }
+        };
+        match header {
+            Ok(Ok(Some(source))) => {
+                let source = PeerAddr::from(source);
+                Some(Hop::new(source, server.trusted_proxies.contain(source)))
+            }
+            // Whoever it is, the proxy has only passed their bytes on, and does not vouch for what they say.
+            Ok(Ok(None)) => Some(Hop::new(peer, false)),
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "a trusted proxy did not say whose connection it is");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(%peer, "a trusted proxy took too long to say whose connection it is");
+                None
+            }
+        }
+    }
 }
 
 /// Whether a cleartext client speaks HTTP/2 by prior knowledge (RFC 9113, section 3.3). Looks without taking.
-async fn begins_with_http2_preface(stream: &TcpStream) -> io::Result<bool> {
+async fn begins_with_http2_preface(stream: &impl Stream) -> io::Result<bool> {
     let mut start = [0; HTTP2_PREFACE.len()];
     let seen = stream.peek(&mut start).await?;
     // Nobody sends the preface in pieces; a piece that could also begin a PROPFIND is HTTP/1.
@@ -163,10 +208,7 @@ async fn begins_with_http2_preface(stream: &TcpStream) -> io::Result<bool> {
 }
 
 /// Agrees on TLS with a client; `None` with one that speaks plain HTTP, who is told so.
-async fn handshake(
-    acceptor: &TlsAcceptor,
-    mut stream: TcpStream,
-) -> io::Result<Option<TlsStream<TcpStream>>> {
+async fn handshake<S: Stream>(acceptor: &TlsAcceptor, mut stream: S) -> io::Result<Option<TlsStream<S>>> {
     let mut start = [0; 5];
     let seen = stream.peek(&mut start).await?;
     let start = start.get(..seen).unwrap_or_default();
@@ -196,16 +238,23 @@ async fn linger(mut stream: impl AsyncRead + Unpin) -> io::Result<()> {
 ///
 /// # Errors
 /// Nothing has.
-fn has_sent_http2_preface(stream: &TcpStream) -> io::Result<bool> {
+fn has_sent_http2_preface(stream: &impl Stream) -> io::Result<bool> {
     let mut start = [0; HTTP2_PREFACE.len()];
-    let (_, seen) = rustix::net::recv(stream, &mut start[..], RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+    let seen = has_sent(stream, &mut start)?;
     Ok(start.get(..seen) == Some(HTTP2_PREFACE))
+}
+
+/// Looks at what has come by now without taking it.
+fn has_sent(stream: &impl Stream, buffer: &mut [u8]) -> io::Result<usize> {
+    let (_, seen) = rustix::net::recv(stream, buffer, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+    Ok(seen)
 }
 
 /// What serving a connection needs.
 struct Served {
     worker: Rc<Worker>,
-    client: IpAddr,
+    purpose: Purpose,
+    hop: Hop,
     guard: Rc<Guard>,
     shutdown: Shutdown,
     activity: Arc<Activity>,
@@ -329,13 +378,18 @@ impl Served {
     async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<Running>, Infallible> {
         let running = RequestGuard::new(&self.guard);
         let version = request.version();
-        let peer = Peer {
-            client: self.client,
-            guard: running.clone(),
-            // Requests of HTTP/2 are under way side by side, and each would take another's place.
-            bound: (version != Version::HTTP_2).then(|| Rc::clone(&self.bound)),
+        let mut response = match self.purpose {
+            Purpose::Redirect => redirect::answer(&self.worker, &self.hop, request),
+            Purpose::Gateway => {
+                let peer = Peer {
+                    hop: &self.hop,
+                    guard: running.clone(),
+                    // Requests of HTTP/2 are under way side by side, and each would take another's place.
+                    bound: (version != Version::HTTP_2).then(|| Rc::clone(&self.bound)),
+                };
+                handle(&self.worker, peer, request).await
+            }
         };
-        let mut response = handle(&self.worker, peer, request).await;
         let goes_on = version == Version::HTTP_2 || response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if !goes_on && self.shutdown.has_started() {
             response

@@ -1,43 +1,69 @@
 //! Binding sockets: one per worker and address, so that the kernel spreads connections and no worker waits for
-//! another.
+//! another. Unix sockets have no such thing: there all workers wait on one, and the first to be there takes what comes.
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    num::NonZeroUsize,
+    os::unix::net::UnixListener,
+    path::{Path, PathBuf},
 };
 
 use tokio::net::TcpSocket;
 
+use super::socket_file::{self, SocketFile};
+use crate::config::ServerConfig;
+
 /// Connections the kernel completes before we accept them.
-const BACKLOG: u32 = 1024;
+pub(super) const BACKLOG: u32 = 1024;
 
 /// Sockets for all workers.
 #[derive(Debug)]
 pub struct Listeners {
     addresses: Vec<SocketAddr>,
-    by_worker: Vec<Vec<TcpListener>>,
+    redirect: Option<SocketAddr>,
+    files: Vec<SocketFile>,
+    by_worker: Vec<Sockets>,
+}
+
+/// One worker's sockets.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    pub(super) tcp: Vec<TcpListener>,
+    pub(super) unix: Vec<UnixListener>,
+    pub(super) redirect: Option<TcpListener>,
 }
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}{}", self.advice())]
-pub struct ListenError {
-    address: SocketAddr,
-    #[source]
-    source: io::Error,
+pub enum ListenError {
+    /// Of TCP.
+    #[error("cannot listen on {address}{}", advice(source))]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A unix socket.
+    #[error("cannot listen on the unix socket {}", path.display())]
+    Socket {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
 }
 
-impl ListenError {
-    /// What the system's own words leave open.
-    fn advice(&self) -> &'static str {
-        match self.source.kind() {
-            io::ErrorKind::PermissionDenied => {
-                ", since ports below 1024 are for root and for programs with CAP_NET_BIND_SERVICE"
-            }
-            io::ErrorKind::AddrNotAvailable => ", since this machine does not have that address",
-            _ => "",
+/// What the system's own words about a TCP address leave open.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            ", since ports below 1024 are for root and for programs with CAP_NET_BIND_SERVICE"
         }
+        io::ErrorKind::AddrNotAvailable => ", since this machine does not have that address",
+        _ => "",
     }
 }
 
@@ -48,25 +74,58 @@ impl Listeners {
     ///
     /// # Errors
     /// An address is in use, not ours, or not allowed.
-    pub fn bind(addresses: &[SocketAddr], workers: NonZeroUsize) -> Result<Self, ListenError> {
+    pub fn bind(server: &ServerConfig) -> Result<Self, ListenError> {
         let mut bound = Self {
             addresses: Vec::new(),
+            redirect: None,
+            files: Vec::new(),
             by_worker: Vec::new(),
         };
-        bound.by_worker.resize_with(workers.get(), Vec::new);
-        for &address in addresses {
-            let failed = |source| ListenError { address, source };
-            // With SO_REUSEPORT a second gateway could join the first unnoticed and take half of its connections.
-            // Binding without it tells whether somebody listens already.
-            let probe = TcpListener::bind(address).map_err(failed)?;
-            let address = probe.local_addr().map_err(failed)?;
-            drop(probe);
-            for sockets in &mut bound.by_worker {
-                sockets.push(reuse_port(address).map_err(failed)?);
-            }
+        bound
+            .by_worker
+            .resize_with(server.workers.get(), Sockets::default);
+        for &address in &server.listen {
+            let address = bound.bind_address(address, |worker, socket| worker.tcp.push(socket))?;
             bound.addresses.push(address);
         }
+        if let Some(address) = server.redirect_http {
+            let address = bound.bind_address(address, |worker, socket| worker.redirect = Some(socket))?;
+            bound.redirect = Some(address);
+        }
+        for path in &server.listen_unix {
+            bound.bind_socket(path).map_err(|source| ListenError::Socket {
+                path: path.clone(),
+                source,
+            })?;
+        }
         Ok(bound)
+    }
+
+    /// Binds an address for every worker; returns it with the real port.
+    fn bind_address(
+        &mut self,
+        address: SocketAddr,
+        give: impl Fn(&mut Sockets, TcpListener),
+    ) -> Result<SocketAddr, ListenError> {
+        let failed = |source| ListenError::Address { address, source };
+        // With SO_REUSEPORT a second gateway could join the first unnoticed and take half of its connections.
+        // Binding without it tells whether somebody listens already.
+        let probe = TcpListener::bind(address).map_err(failed)?;
+        let address = probe.local_addr().map_err(failed)?;
+        drop(probe);
+        for worker in &mut self.by_worker {
+            give(worker, reuse_port(address).map_err(failed)?);
+        }
+        Ok(address)
+    }
+
+    fn bind_socket(&mut self, path: &Path) -> io::Result<()> {
+        let (listener, file) = socket_file::listen(path)?;
+        self.files.push(file);
+        for worker in &mut self.by_worker {
+            worker.unix.push(listener.try_clone()?);
+        }
+        Ok(())
     }
 
     /// The addresses that were bound, with the real ports.
@@ -74,9 +133,14 @@ impl Listeners {
         &self.addresses
     }
 
-    /// Each worker's sockets.
-    pub(super) fn into_workers(self) -> Vec<Vec<TcpListener>> {
-        self.by_worker
+    /// Where people are sent to `public_url`, with the real port.
+    pub fn redirect_address(&self) -> Option<SocketAddr> {
+        self.redirect
+    }
+
+    /// Each worker's sockets, and what removes the files of unix sockets when it is dropped.
+    pub(super) fn into_workers(self) -> (Vec<Sockets>, Vec<SocketFile>) {
+        (self.by_worker, self.files)
     }
 }
 

@@ -11,10 +11,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Semaphore, time::MissedTickBehavior};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::Semaphore,
+    time::MissedTickBehavior,
+};
 
 use crate::{
-    gateway::Gateway, handle::Worker, http::request_id::RequestIds, token::TokenCache, upstream::Pool,
+    gateway::Gateway,
+    handle::Worker,
+    http::{request_id::RequestIds, trace_context::TraceIds},
+    token::TokenCache,
+    upstream::Pool,
 };
 
 mod accept;
@@ -23,14 +31,20 @@ mod connection;
 mod descriptors;
 mod keeper;
 pub mod listen;
+pub mod proxy_protocol;
+mod redirect;
 pub mod self_signed;
 pub mod shutdown;
+mod socket_file;
+mod stream;
 pub mod tls;
 
 pub use listen::Listeners;
 pub use shutdown::{Shutdown, ShutdownTrigger};
 
+use accept::{Accepting, accept};
 use activity::Connections;
+use connection::Purpose;
 
 /// How often a worker looks at its connections' and its pool's deadlines, at most. One look for all of them
 /// costs less than a timer for each.
@@ -67,9 +81,11 @@ pub fn serve(
     let most = gateway.server.limits.max_connections;
     descriptors::make_room(most);
     let permits = Arc::new(Semaphore::new(most));
+    // The files of unix sockets go when the last worker has ended.
+    let (sockets, _files) = listeners.into_workers();
     thread::scope(|scope| {
         let mut workers = Vec::new();
-        for (index, sockets) in listeners.into_workers().into_iter().enumerate() {
+        for (index, sockets) in sockets.into_iter().enumerate() {
             let shared = Shared {
                 gateway: Arc::clone(gateway),
                 tls: tls.cloned(),
@@ -109,7 +125,7 @@ fn local_runtime() -> Result<tokio::runtime::LocalRuntime, ServeError> {
         .map_err(ServeError::Worker)
 }
 
-fn run_worker(shared: Shared, sockets: Vec<std::net::TcpListener>) -> Result<(), ServeError> {
+fn run_worker(shared: Shared, sockets: listen::Sockets) -> Result<(), ServeError> {
     let runtime = local_runtime()?;
     let limits = shared.gateway.server.limits.clone();
     let shortest = shared
@@ -124,22 +140,36 @@ fn run_worker(shared: Shared, sockets: Vec<std::net::TcpListener>) -> Result<(),
         pool: Rc::new(Pool::new(Instant::now(), tick)),
         tokens: TokenCache::default(),
         request_ids: RequestIds::new()?,
+        trace_ids: TraceIds::new()?,
     });
     let connections = Rc::new(Connections::new(&limits));
     runtime.block_on(async {
+        let gateway = Accepting {
+            worker: Rc::clone(&worker),
+            purpose: Purpose::Gateway,
+            connections: Rc::clone(&connections),
+            tls: shared.tls,
+            permits: shared.permits,
+            shutdown: shared.shutdown.clone(),
+        };
+        let redirect = Accepting {
+            purpose: Purpose::Redirect,
+            tls: None,
+            ..gateway.clone()
+        };
         let mut accepting = Vec::new();
-        for socket in sockets {
-            let listener = tokio::net::TcpListener::from_std(socket).map_err(ServeError::Worker)?;
-            accepting.push(tokio::task::spawn_local(accept::accept(
-                listener,
-                accept::Accepting {
-                    worker: Rc::clone(&worker),
-                    connections: Rc::clone(&connections),
-                    tls: shared.tls.clone(),
-                    permits: Arc::clone(&shared.permits),
-                    shutdown: shared.shutdown.clone(),
-                },
-            )));
+        for (sockets, purpose) in [
+            (sockets.tcp, &gateway),
+            (Vec::from_iter(sockets.redirect), &redirect),
+        ] {
+            for socket in sockets {
+                let listener = TcpListener::from_std(socket).map_err(ServeError::Worker)?;
+                accepting.push(tokio::task::spawn_local(accept(listener, purpose.clone())));
+            }
+        }
+        for socket in sockets.unix {
+            let listener = UnixListener::from_std(socket).map_err(ServeError::Worker)?;
+            accepting.push(tokio::task::spawn_local(accept(listener, gateway.clone())));
         }
         tokio::task::spawn_local(watch(Rc::clone(&worker), Rc::clone(&connections), tick));
         shared.shutdown.started().await;

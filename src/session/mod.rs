@@ -3,15 +3,13 @@
 //! [`id`] makes the names of a session, [`lifetime`] holds the rules of expiry as pure functions of
 //! time, [`memory`] is the table. [`SessionStore`] is what everybody else talks to.
 
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use crate::{
+    address::ClientAddr,
     clock::Timestamp,
     config::SessionConfig,
     identity::{Identity, UserName},
@@ -43,7 +41,7 @@ pub struct Device {
     /// Its `User-Agent`, cut to [`Device::MAX_USER_AGENT`] bytes.
     pub user_agent: Box<str>,
     /// Its address at sign-in.
-    pub address: IpAddr,
+    pub address: ClientAddr,
 }
 
 impl Device {
@@ -51,7 +49,7 @@ impl Device {
     pub const MAX_USER_AGENT: usize = 256;
 
     /// Takes what the sign-in's request said.
-    pub fn new(user_agent: &str, address: IpAddr) -> Self {
+    pub fn new(user_agent: &str, address: ClientAddr) -> Self {
         let end = user_agent.floor_char_boundary(Self::MAX_USER_AGENT);
         Self {
             user_agent: user_agent.get(..end).unwrap_or_default().into(),

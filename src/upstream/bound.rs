@@ -1,9 +1,10 @@
 //! Apps that sign a connection in rather than a request (NTLM; Negotiate, RFC 4559): whoever's request is on such a
 //! connection is taken for who signed it in (CVE-2026-88007). It belongs to one client's connection, and to one person on it.
 
-use std::{cell::RefCell, net::IpAddr, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
 use super::{Upstream, http1::Connection};
+use crate::address::ClientAddr;
 
 /// What belongs to a client's connection, and is closed with it: a connection to an app that may be signed in.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ pub struct Whose {
     /// Who is signed in to the gateway, if anybody is.
     pub user: Option<Box<str>>,
     /// Where the request comes from.
-    pub client: IpAddr,
+    pub client: ClientAddr,
 }
 
 impl Bound {

@@ -191,12 +191,18 @@ impl<'r, 'i> Value<'r, 'i> {
 
     /// A path; relative ones start at the file's folder.
     pub fn path(&self) -> Option<PathBuf> {
+        self.path_behind("")
+    }
+
+    /// The path behind a word such as `unix:`.
+    pub fn path_behind(&self, prefix: &str) -> Option<PathBuf> {
         let text = self.string()?;
-        if text.is_empty() {
+        let path = text.strip_prefix(prefix)?;
+        if path.is_empty() {
             self.reject(format!("`{}` must name a file or folder", self.key));
             return None;
         }
-        Some(self.report.resolve(&text))
+        Some(self.report.resolve(path))
     }
 
     /// A list, each element a value of its own.

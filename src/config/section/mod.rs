@@ -2,8 +2,10 @@
 
 mod host;
 pub mod limits;
+mod listen;
 pub mod log;
 pub mod login;
+pub mod proxies;
 pub mod route;
 pub mod server;
 pub mod session;

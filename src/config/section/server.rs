@@ -1,6 +1,6 @@
 //! `[server]` and `[server.tls]`: where the gateway listens and how browsers reach it.
 
-use crate::config::reader::{Table, Value};
+use crate::config::reader::Table;
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -9,13 +9,21 @@ use std::{
     time::Duration,
 };
 
-use super::{host, limits::LimitsConfig};
+use super::{host, limits::LimitsConfig, listen::Listen, proxies::TrustedProxies};
 
 /// `[server]`, checked.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// Addresses to listen on; at least one.
+    /// Addresses to listen on. There is at least one, or one of `listen_unix`.
     pub listen: Vec<SocketAddr>,
+    /// Unix sockets to listen on.
+    pub listen_unix: Vec<PathBuf>,
+    /// Who is believed about where a request comes from.
+    pub trusted_proxies: TrustedProxies,
+    /// Whether every connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
+    /// Where a plain listener sends everybody to `public_url`.
+    pub redirect_http: Option<SocketAddr>,
     /// How browsers reach the gateway.
     pub public_url: PublicUrl,
     /// Worker threads, each with its own listener, connections and upstream pool.
@@ -159,11 +167,10 @@ impl ServerConfig {
     const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
     pub(in crate::config) fn read(mut table: Table<'_, '_>) -> Self {
-        let listen = table.take("listen").map_or_else(|| vec![Self::LISTEN], addresses);
+        let listen = Listen::read(table.take("listen"), Self::LISTEN);
         let tls = table
             .take("tls")
             .and_then(|value| TlsConfig::read(value.table("[server.tls]")?));
-        let first = listen.first().copied().unwrap_or(Self::LISTEN);
         let public_url = table.take("public_url");
         let public_url = match public_url
             .as_ref()
@@ -178,10 +185,20 @@ impl ServerConfig {
                 }
                 url
             }
-            None => PublicUrl::of_address(tls.is_some(), first),
+            None => match listen.addresses.first() {
+                Some(first) => PublicUrl::of_address(tls.is_some(), *first),
+                None => {
+                    listen.warn_that_nobody_knows_the_public_url(table.report());
+                    PublicUrl::new(tls.is_some(), "localhost".to_owned())
+                }
+            },
         };
+        let (trusted_proxies, proxy_protocol) = TrustedProxies::read(&mut table);
         let server = Self {
+            redirect_http: listen.read_redirect(&mut table, public_url.is_secure()),
             public_url,
+            trusted_proxies,
+            proxy_protocol,
             workers: table
                 .take("workers")
                 .and_then(|value| value.integer(0..=1024))
@@ -194,53 +211,12 @@ impl ServerConfig {
                 .unwrap_or(Self::SHUTDOWN_GRACE),
             tls,
             limits: LimitsConfig::read(table.table("limits", "[server.limits]")),
-            listen,
+            listen: listen.addresses,
+            listen_unix: listen.sockets,
         };
-        table.finish(&["trusted_proxies", "proxy_protocol", "redirect_http"]);
+        table.finish(&[]);
         server
     }
-}
-
-/// The addresses of `listen`: at least one, none twice.
-fn addresses(value: Value<'_, '_>) -> Vec<SocketAddr> {
-    let (report, span) = (value.report(), value.span());
-    let Some(values) = value.one_or_many() else {
-        return Vec::new();
-    };
-    if values.is_empty() {
-        let problem = report.problem(&span, "`listen` is empty, so nobody could connect");
-        report.add(problem.hint("name an address, or leave `listen` out for \"127.0.0.1:8443\""));
-    }
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for value in values {
-        let Some(address) = value.parsed(address) else {
-            continue;
-        };
-        let covers = |one: &SocketAddr, other: &SocketAddr| {
-            one.port() == other.port()
-                && (one.ip() == other.ip() || (one.ip().is_unspecified() && one.is_ipv4() == other.is_ipv4()))
-        };
-        let taken = addresses
-            .iter()
-            .find(|earlier| covers(earlier, &address) || covers(&address, earlier));
-        match taken.filter(|_| address.port() != 0) {
-            Some(earlier) => value.reject_with(
-                format!("{address} and {earlier} cannot be listened on both: one covers the other"),
-                "leave one of them out",
-            ),
-            None => addresses.push(address),
-        }
-    }
-    addresses
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    if text.starts_with("unix:") {
-        return Err("listening on a unix socket is not built yet".to_owned());
-    }
-    text.parse().map_err(|_| {
-        format!("\"{text}\" is no address to listen on; write one such as \"0.0.0.0:8443\" or \"[::]:8443\"")
-    })
 }
 
 impl TlsConfig {

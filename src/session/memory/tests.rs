@@ -27,7 +27,7 @@ fn store(max_per_user: usize) -> SessionStore {
 fn sign_in(store: &SessionStore, user: &str, now: Timestamp) -> NewSession {
     let name = UserName::parse(user).unwrap();
     let identity = Arc::new(Identity::new(name, None, None, Vec::new(), None));
-    let device = Device::new("test", IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let device = Device::new("test", IpAddr::V4(Ipv4Addr::LOCALHOST).into());
     now_or_never(store.create(identity, device, LIFETIME, now)).unwrap()
 }
 

@@ -13,6 +13,8 @@ fn assert_line(line: &Value, mut expected: Value) {
     assert!(time.as_str().unwrap().ends_with('Z'), "{time}");
     let id = fields.remove("request_id").unwrap();
     assert_eq!(id.as_str().unwrap().len(), 32);
+    let trace = fields.remove("trace_id").unwrap();
+    assert_eq!(trace.as_str().unwrap().len(), 32);
     assert!(fields.remove("ms").unwrap().as_f64().unwrap() >= 0.0);
     let upstream_ms = fields.remove("upstream_ms").unwrap();
     assert_eq!(upstream_ms.is_number(), !expected["upstream"].is_null(), "{line}");

@@ -5,14 +5,18 @@ use std::collections::BTreeSet;
 
 use crate::harness::{Gateway, Received, Upstream, gateway, tls_connect};
 
-/// Every header line, the name in lower case, and the request's id as `…` where it is one.
+/// Every header line, the name in lower case, and the request's and the trace's id as `…`.
 fn lines(request: &Received) -> BTreeSet<String> {
     let lines = request.head.lines().skip(1).filter(|line| !line.is_empty());
     lines
         .map(|line| {
             let (name, value) = line.split_once(": ").unwrap();
             let is_id = value.len() == 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
-            let value = if is_id { "…" } else { value };
+            let value = if is_id || name == "traceparent" {
+                "…"
+            } else {
+                value
+            };
             format!("{}: {value}", name.to_ascii_lowercase())
         })
         .collect()
@@ -47,12 +51,13 @@ async fn signed_in(upstream: &Upstream, more: &str) -> (Gateway, String) {
 }
 
 /// What the gateway says about alice's request for `wiki.example.com:8443`.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "x-forwarded-for: 127.0.0.1",
     "x-forwarded-host: wiki.example.com:8443",
     "x-forwarded-proto: http",
     "forwarded: for=127.0.0.1;host=\"wiki.example.com:8443\";proto=http",
     "x-request-id: …",
+    "traceparent: …",
     "remote-user: alice",
     "remote-name: Alice Liddell",
     "remote-email: alice@example.com",

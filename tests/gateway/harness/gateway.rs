@@ -1,6 +1,6 @@
 //! A gateway in this process, with real sockets and files, from a configuration that reads like a sentence.
 
-use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
+use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use portcullis::{
     clock::{Clock, Timestamp},
@@ -205,9 +205,9 @@ impl GatewayBuilder {
         let (gateway, flush) =
             portcullis::gateway::Gateway::build(loaded.config, self.clock.clone()).unwrap();
         let gateway = Arc::new(gateway);
-        let workers = NonZeroUsize::new(self.workers).unwrap();
-        let listeners = Listeners::bind(&gateway.server.listen, workers).unwrap();
+        let listeners = Listeners::bind(&gateway.server).unwrap();
         let addresses = listeners.addresses().to_vec();
+        let redirect = listeners.redirect_address();
         let address = addresses[0];
         let tls = gateway
             .server
@@ -224,6 +224,7 @@ impl GatewayBuilder {
         Gateway {
             address,
             addresses,
+            redirect,
             base: format!("{scheme}://localhost:{}", address.port()),
             clock: self.clock,
             shared: gateway,
@@ -249,6 +250,8 @@ pub struct Gateway {
     pub address: SocketAddr,
     /// All addresses it listens on.
     pub addresses: Vec<SocketAddr>,
+    /// Where it only redirects.
+    pub redirect: Option<SocketAddr>,
     /// Its address as a browser writes it.
     pub base: String,
     clock: Clock,

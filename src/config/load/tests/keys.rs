@@ -5,11 +5,12 @@ use super::*;
 /// A key, the table it stands in, and whether this version has it.
 const KEYS: &[(&str, &str, bool)] = &[
     ("server", "listen = [\"127.0.0.1:8443\"]", true),
+    ("server", "listen = [\"unix:/run/portcullis.sock\"]", true),
     ("server", "public_url = \"https://localhost:8443\"", true),
     ("server", "workers = 0", true),
-    ("server", "trusted_proxies = []", false),
-    ("server", "proxy_protocol = false", false),
-    ("server", "redirect_http = \"127.0.0.1:8080\"", false),
+    ("server", "trusted_proxies = []", true),
+    ("server", "proxy_protocol = false", true),
+    ("server", "redirect_http = \"127.0.0.1:8080\"", true),
     ("server", "shutdown_grace = \"30s\"", true),
     ("server.tls", "min_version = \"1.2\"", true),
     ("server.tls", "certificates = []", false),
@@ -190,11 +191,6 @@ fn values_that_are_not_built_are_refused_by_name() {
     let memory =
         |store: &str| format!("the session store \"{store}\" is not built yet; this version has \"memory\"");
     refused(&[
-        (
-            "[server]\nlisten = [«\"unix:/run/portcullis.sock\"»]",
-            "listening on a unix socket is not built yet",
-            "",
-        ),
         (
             "[session]\nstore = «\"file:state/sessions.redb\"»",
             &memory("file:state/sessions.redb"),

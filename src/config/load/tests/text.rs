@@ -253,7 +253,12 @@ fn unknown_keys_are_told_the_nearest_one_or_where_they_belong_or_which_there_are
         (
             "[server]\n«trusted_proxy» = []",
             "unknown key `trusted_proxy` in [server]",
-            "`trusted_proxies`, if that is meant, is not built yet",
+            "did you mean `trusted_proxies`?",
+        ),
+        (
+            "[token]\n«refresh_lifetimes» = \"30d\"",
+            "unknown key `refresh_lifetimes` in [token]",
+            "`refresh_lifetime`, if that is meant, is not built yet",
         ),
         (
             "[login]\n«\"a b\"» = 5",
