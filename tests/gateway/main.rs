@@ -11,11 +11,13 @@
 
 mod harness;
 
+mod any_bytes;
 mod apps;
 mod attacks;
 mod chromium;
 mod command_line;
 mod documents;
+mod edge;
 mod forwarding;
 mod log_lines;
 mod portal;

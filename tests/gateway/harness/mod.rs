@@ -33,7 +33,7 @@ pub use process::{Running, address_of_its_own, free_port, portcullis};
 pub use raw::{RawClient, RawResponse};
 pub use secure::SecureUpstream;
 pub use tap::Tap;
-pub use tls::tls_connect;
+pub use tls::{tls_connect, tls_over};
 pub use upstream::{Received, SampleApp, Upstream, sample_app};
 pub use wire::Wire;
 

@@ -5,7 +5,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::soon;
+use super::{RawResponse, soon};
 
 /// A connection and what was read ahead from it.
 pub struct Wire<S> {
@@ -93,6 +93,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The next message's head, with the empty line at its end.
     pub async fn head(&mut self) -> String {
         String::from_utf8(self.until("\r\n\r\n").await).unwrap()
+    }
+
+    /// The next answer, whose body is as long as it says.
+    pub async fn answer(&mut self) -> RawResponse {
+        let head = self.head().await;
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut answer = RawResponse {
+            status,
+            head,
+            body: Vec::new(),
+        };
+        if let [length] = answer.header("content-length")[..] {
+            answer.body = self.exactly(length.parse().unwrap()).await;
+        }
+        answer
     }
 
     /// Everything up to and with `mark`.
