@@ -121,8 +121,12 @@ fn expected(severity: Severity, marked: &str, message: &str, hint: &str) -> Stri
         .map_or(0, |line| line.chars().count())
         + 1;
     let meant = marked[start + '«'.len_utf8()..].split('»').next().unwrap();
-    let carets = "^".repeat(meant.lines().next().unwrap_or("").chars().count().max(1));
     let shown_line = marked.lines().nth(line - 1).unwrap().replace(['«', '»'], "");
+    // Of a long line the beginning is shown.
+    let shown_line: String = shown_line.chars().take(100).collect();
+    let behind = shown_line.chars().count().saturating_sub(column - 1);
+    let meant = meant.lines().next().unwrap_or("").chars().count();
+    let carets = "^".repeat(meant.min(behind).max(1));
     let margin = " ".repeat(line.to_string().len());
     let indent = " ".repeat(column - 1);
     let hint = if hint.is_empty() {
