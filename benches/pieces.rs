@@ -14,7 +14,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -34,6 +34,7 @@ use portcullis::{
     route::RouteTable,
     session::{Device, SessionStore, id::SessionKey, lifetime::Lifetime, memory::MemoryStore},
     token::{KeyRing, SignedToken, TokenCache, issue::issue},
+    upstream::Targets,
     users::UserDirectory,
 };
 use secrecy::ExposeSecret;
@@ -99,7 +100,12 @@ fn route(c: &mut Criterion) {
             writeln!(text, "upstream = \"http://127.0.0.1:3000\"").unwrap();
         }
         let config = config(&text);
-        let table = RouteTable::new(&config.routes, &config.server.limits).unwrap();
+        let table = RouteTable::new(
+            &config.routes,
+            &config.server.limits,
+            Targets::new(Instant::now()).unwrap(),
+        )
+        .unwrap();
         let find = |path: &str| {
             let path = NormalPath::parse(path).unwrap();
             table.find(Some("host7.example.com"), path, &Method::GET).is_ok()

@@ -1,6 +1,6 @@
 //! The gateway's parts, built from its configuration and shared by all workers.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
 use crate::{
     authenticate::Authenticator,
@@ -11,6 +11,7 @@ use crate::{
     route::{RouteError, RouteTable},
     session::{NoRandomness, SessionStore, form_token::FormKey},
     token::{KeyError, KeyRing},
+    upstream::Targets,
     users::sign_in::{SignIn, SignInSetupError},
 };
 
@@ -37,6 +38,8 @@ pub struct Gateway {
     pub cookies: CookieStyle,
     /// The name of the cookie that belongs to [`Gateway::form_key`].
     pub form_cookie: String,
+    /// The name of the cookie that brings browsers back to the upstream they were sent to.
+    pub route_cookie: String,
     /// Where access lines go.
     pub access_log: AccessLogger,
     /// What time it is.
@@ -92,7 +95,11 @@ impl Gateway {
             .flat_map(|route| &route.headers)
             .map(|header| &header.name);
         let gateway = Self {
-            routes: RouteTable::new(&config.routes, &config.server.limits)?,
+            routes: RouteTable::new(
+                &config.routes,
+                &config.server.limits,
+                Targets::new(Instant::now())?,
+            )?,
             own_headers: Arc::new(OwnHeaders::new(set_by_routes)),
             authenticator: Authenticator {
                 sessions: SessionStore::new(&config.session),
@@ -107,6 +114,7 @@ impl Gateway {
                 secure: config.server.public_url.is_secure(),
             },
             form_cookie: format!("{}-form", config.session.cookie),
+            route_cookie: format!("{}-route", config.session.cookie),
             server: config.server,
             session: config.session,
             login: config.login,
@@ -117,7 +125,7 @@ impl Gateway {
     }
 
     /// Our cookies' names: no upstream sees them, none sets them.
-    pub fn own_cookies(&self) -> [&str; 2] {
-        [&self.authenticator.cookie, &self.form_cookie]
+    pub fn own_cookies(&self) -> [&str; 3] {
+        [&self.authenticator.cookie, &self.form_cookie, &self.route_cookie]
     }
 }

@@ -78,6 +78,7 @@ pub async fn handle<G: Clone + 'static>(
         host: request.headers().get(header::HOST).cloned(),
         route: None,
         caller: None,
+        upstream: None,
         upstream_time: None,
         refusal: None,
     };
@@ -195,9 +196,13 @@ async fn pipeline<G: Clone + 'static>(
         own_headers: &gateway.own_headers,
         own_cookies: &gateway.own_cookies(),
         bound: peer.bound.as_ref().filter(|_| origin.is_known()),
+        route_cookie: &gateway.route_cookie,
+        cookies: &gateway.cookies,
     };
     let sent = Instant::now();
-    let answered = forward(&worker.pool, &permit, request, &context).await;
-    story.upstream_time = Some(sent.elapsed());
+    let mut asked = None;
+    let answered = forward(&worker.pool, &permit, request, &context, &mut asked).await;
+    story.upstream_time = asked.is_some().then(|| sent.elapsed());
+    story.upstream = asked;
     Ok(answered?.map(Answer::upstream))
 }

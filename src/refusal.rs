@@ -1,6 +1,6 @@
 //! Why a request goes no further. Plain data: `respond` alone knows what the client sees of it.
 
-use std::io;
+use std::{io, time::Duration};
 
 use http::Method;
 
@@ -64,6 +64,12 @@ pub enum Refusal {
     /// The upstream took too long.
     #[error("the upstream took too long to {0}")]
     UpstreamTimeout(UpstreamStage),
+    /// Every upstream of the route says that it is not well.
+    #[error("every upstream is down")]
+    UpstreamsDown {
+        /// When that may have changed.
+        retry_after: Duration,
+    },
     /// An own address that does not exist.
     #[error("the gateway has no such address")]
     NoOwnAddress,
@@ -125,6 +131,7 @@ impl Refusal {
             Self::UpstreamFailed(_) => "upstream_failed",
             Self::UnaskedUpgrade => "unasked_upgrade",
             Self::UpstreamTimeout(_) => "upstream_timeout",
+            Self::UpstreamsDown { .. } => "upstreams_down",
             Self::NoOwnAddress => "no_own_address",
             Self::CrossOrigin => "cross_origin",
             Self::BadForm(_) => "bad_form",

@@ -20,7 +20,7 @@ pub const OWN_PREFIX: &str = "/.auth";
 /// Where people sign in.
 pub const LOGIN_PATH: &str = "/.auth/login";
 
-/// Seconds after which asking an upstream again makes sense: about as long as an app takes to start.
+/// Seconds after which asking an upstream again makes sense that has just failed.
 const UPSTREAM_RETRY_AFTER: u64 = 5;
 
 /// What of a query component needs no encoding: a path stays readable in the address bar.
@@ -92,6 +92,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::UpstreamUnreachable(_) | Refusal::UpstreamFailed(_) | Refusal::UnaskedUpgrade => {
             StatusCode::BAD_GATEWAY
         }
+        Refusal::UpstreamsDown { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
     }
 }
@@ -103,9 +104,10 @@ fn detail(refusal: &Refusal) -> String {
         Refusal::NotSignedIn { bad_token: None } => "Sign in first.".to_owned(),
         Refusal::NotSignedIn { bad_token: Some(_) } => "The token is not valid.".to_owned(),
         Refusal::NotAllowed { .. } => "You are signed in, but may not open this address.".to_owned(),
-        Refusal::UpstreamUnreachable(_) | Refusal::UpstreamFailed(_) | Refusal::UnaskedUpgrade => {
-            "The app behind this address does not answer.".to_owned()
-        }
+        Refusal::UpstreamUnreachable(_)
+        | Refusal::UpstreamFailed(_)
+        | Refusal::UnaskedUpgrade
+        | Refusal::UpstreamsDown { .. } => "The app behind this address does not answer.".to_owned(),
         Refusal::UpstreamTimeout(_) => "The app behind this address took too long.".to_owned(),
         Refusal::Internal(_) => "The gateway failed; its log says how.".to_owned(),
         Refusal::CrossOrigin => "This request was sent by a page of another site.".to_owned(),
@@ -148,9 +150,15 @@ fn add_headers(headers: &mut HeaderMap, refusal: &Refusal, status: StatusCode) {
         | Refusal::BodyTooLarge => {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        Refusal::UpstreamsDown { retry_after } => {
+            // In whole seconds, and never at once.
+            let seconds = retry_after.as_millis().div_ceil(1000).max(1);
+            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         _ => {}
     }
-    if status == StatusCode::BAD_GATEWAY || status == StatusCode::SERVICE_UNAVAILABLE {
+    if status == StatusCode::BAD_GATEWAY {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(UPSTREAM_RETRY_AFTER));
     }
 }

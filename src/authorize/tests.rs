@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
         UpstreamUrl,
     },
     identity::UserName,
-    upstream::Upstreams,
+    upstream::Targets,
 };
 
 fn route(access: Access) -> Arc<Route> {
@@ -25,11 +25,12 @@ fn route(access: Access) -> Arc<Route> {
         path: Vec::new(),
         methods: None,
         access,
-        upstream: UpstreamUrl::Tcp {
+        upstreams: UpstreamUrl::Tcp {
             scheme: UpstreamScheme::Http,
             host: "localhost".to_owned(),
             port: 1,
-        },
+        }
+        .into(),
         upstream_tls: UpstreamTls::default(),
         timeout: RouteTimeouts {
             connect: Duration::ZERO,
@@ -43,7 +44,8 @@ fn route(access: Access) -> Arc<Route> {
         max_body: None,
         line: 1,
     };
-    Arc::new(Route::new(&config, &limits, &mut Upstreams::default()).unwrap())
+    let mut targets = Targets::new(Instant::now()).unwrap();
+    Arc::new(Route::new(&config, &limits, &mut targets).unwrap())
 }
 
 /// A request by which nobody is harmed.

@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     config::{self, Config, Problem, PublicUrl, Severity, TlsConfig},
     pem::PemError,
-    route::{Route, RouteError},
+    route::RouteError,
     server::tls::{self, Acceptor, Doubt, TlsError},
     token::{KeyError, KeyRing},
     upstream::{Upstreams, tls::UpstreamTlsError},
@@ -76,8 +76,17 @@ fn of_files(config: &Config) -> Vec<Problem> {
     }
     let mut upstreams = Upstreams::default();
     for route in &config.routes {
-        let made = Route::new(route, &config.server.limits, &mut upstreams);
-        problems.extend(made.err().map(of_route));
+        let targets = &route.upstreams.targets;
+        let refused = targets
+            .iter()
+            .filter(|target| target.url.is_https())
+            .find_map(|target| upstreams.at(&target.url, &route.upstream_tls).err());
+        problems.extend(refused.map(|source| {
+            of_route(RouteError {
+                route: route.name.clone(),
+                source: Box::new(source),
+            })
+        }));
         if let Some((_, key)) = &route.upstream_tls.identity
             && readable_by_others(key)
         {

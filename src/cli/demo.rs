@@ -65,7 +65,8 @@ fn start_sample_app(config: &Config) -> Result<(), Failure> {
     let address = config
         .routes
         .first()
-        .and_then(|route| match &route.upstream {
+        .and_then(|route| route.upstreams.targets.first())
+        .and_then(|target| match &target.url {
             UpstreamUrl::Tcp {
                 scheme: UpstreamScheme::Http,
                 host,

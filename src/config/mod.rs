@@ -22,9 +22,9 @@ pub use section::{
     login::LoginConfig,
     proxies::TrustedProxies,
     route::{
-        Access, CrossOrigin, HeaderTemplate, HostHeader, HostPattern, PathPart, PathRewrite, ResponseHeader,
-        Rewriting, RouteConfig, RouteTimeouts, RulePart, Template, TemplatePart, UpstreamScheme, UpstreamTls,
-        UpstreamUrl,
+        Access, Balance, CrossOrigin, HeaderTemplate, HealthConfig, HostHeader, HostPattern, PathPart,
+        PathRewrite, ResponseHeader, Rewriting, RouteConfig, RouteTimeouts, RulePart, TargetConfig, Template,
+        TemplatePart, UpstreamScheme, UpstreamTls, UpstreamUrl, UpstreamsConfig,
     },
     server::{PublicUrl, ServerConfig, TlsConfig, TlsVersion},
     session::SessionConfig,

@@ -4,15 +4,15 @@ use std::{
     future::poll_fn,
     rc::Rc,
     task::{Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use super::Trip;
+use super::{Trip, outgoing};
 use crate::{
     http::body::{Upload, UploadError},
     refusal::{Refusal, UpstreamStage},
     route::Route,
-    upstream::{Broken, Connection, Exchange, Head, Needs, Pool, connect::ConnectError, http1::Framing},
+    upstream::{Broken, Connection, Exchange, Head, Needs, Place, Pool, Target, connect::ConnectError},
 };
 
 /// How long a body waits for the 100 that it asked for, as RFC 9110, section 10.1.1 lets it: old apps send none.
@@ -20,84 +20,204 @@ const PATIENCE_FOR_CONTINUE: Duration = Duration::from_secs(1);
 
 /// An exchange whose answer has begun.
 pub(super) struct Answered {
+    pub(super) place: Place,
     pub(super) exchange: Exchange,
     pub(super) head: Head,
     /// It was on the client's own connection to the app.
     pub(super) was_bound: bool,
 }
 
-/// Sends a request over a kept connection, or over a new one where none is free.
+/// A request that no upstream has, or can have begun to act on.
+enum Unsent {
+    New(Upload),
+    Again(Exchange),
+}
+
+/// A request that failed at an upstream, and what is left of it for another one, if it may be sent again.
+struct Failed {
+    refusal: Refusal,
+    request: Option<Unsent>,
+}
+
+/// Sends a request to an upstream, and to others where it did not arrive, up to the route's `retries`. `known` is the one
+/// that it should go to if that works, and `asked` is told which it went to.
 ///
-/// An upstream may close a kept connection at the very moment it is used. What was not sent, or never reached the app, is
-/// sent again; what may have reached it is repeated only if it is idempotent and has no body (RFC 9110, section 9.2.2), and
-/// only once: a POST is never delivered twice.
+/// What was not sent, or never reached the app, is sent again; what may have reached it is repeated only if it is
+/// idempotent and has no body (RFC 9110, section 9.2.2): a POST is never delivered twice.
 ///
 /// # Errors
-/// The upstream cannot be reached, fails or is too slow; the body is too large or broke off.
-pub(super) async fn exchange(pool: &Rc<Pool>, trip: &Trip<'_>, upload: Upload) -> Result<Answered, Refusal> {
-    let route = trip.permit.route();
-    let has_no_body = matches!(trip.framing, Framing::None | Framing::Length(0));
-    let needs = Needs {
-        surely_open: !(trip.head.method.is_idempotent() && has_no_body),
-        http1: trip.upgrade.is_some() || trip.signs_connection_in,
-        alone: trip.signs_connection_in,
-    };
-    let bound = trip.take_bound();
-    let was_bound = bound.is_some();
-    let kept = match bound {
-        Some(connection) => Some(Connection::Http1(connection)),
-        None => pool.take(&route.upstream, needs).await,
-    };
-    let connection = match kept {
-        Some(connection) => connection,
-        None => connect(pool, route, needs).await?,
-    };
-    let first = trip.begin(connection, Some(upload))?;
-    let (exchange, head) = match attempt(pool, route, first).await {
-        Ok(answered) => answered,
-        Err((failed, refusal)) => again(pool, trip, needs, failed, refusal).await?,
-    };
-    Ok(Answered {
-        exchange,
-        head,
-        was_bound,
-    })
-}
-
-/// The second attempt, where there may be one.
-async fn again(
+/// No upstream can be reached, or the one that was fails or is too slow; the body is too large or broke off.
+pub(super) async fn exchange(
     pool: &Rc<Pool>,
     trip: &Trip<'_>,
-    mut needs: Needs,
-    mut failed: Exchange,
-    refusal: Refusal,
-) -> Result<(Exchange, Head), Refusal> {
-    if !matches!(refusal, Refusal::UpstreamFailed(_)) || !failed.can_be_repeated() {
-        return Err(refusal);
+    upload: Upload,
+    known: Option<usize>,
+    asked: &mut Option<usize>,
+) -> Result<Answered, Refusal> {
+    let upstreams = &trip.permit.route().upstreams;
+    let mut request = Unsent::New(upload);
+    let mut tried = Vec::new();
+    let mut last = None;
+    loop {
+        let Some(place) = upstreams.choose(known, &tried) else {
+            return Err(last.unwrap_or_else(|| Refusal::UpstreamsDown {
+                retry_after: upstreams.retry_after(),
+            }));
+        };
+        *asked = Some(place.index());
+        let bound = trip.take_bound(&place.target().upstream);
+        let was_bound = bound.is_some();
+        let bound = bound.map(Connection::Http1);
+        let failed = match visit(pool, trip, place.target(), request, bound).await {
+            Ok((exchange, head)) => {
+                return Ok(Answered {
+                    place,
+                    exchange,
+                    head,
+                    was_bound,
+                });
+            }
+            Err(failed) => failed,
+        };
+        let is_last = tried.len() >= upstreams.retries as usize;
+        request = match failed.request {
+            Some(request) if !is_last => request,
+            _ => return Err(failed.refusal),
+        };
+        last = Some(failed.refusal);
+        tried.push(place.index());
     }
-    let route = trip.permit.route();
-    needs.http1 |= failed.repeats_over_http1();
-    let repeated = match (failed, connect(pool, route, needs).await?) {
-        // What is left of the body may be in pieces already.
-        (Exchange::Http1(failed), Connection::Http1(connection)) => {
-            Exchange::Http1(Box::new(failed.repeat(connection)))
-        }
-        (Exchange::Http1(_), Connection::Http2(_)) => return Err(refusal),
-        (Exchange::Http2(failed), connection) => trip.begin(connection, failed.into_upload())?,
-    };
-    attempt(pool, route, repeated)
-        .await
-        .map_err(|(_, refusal)| refusal)
 }
 
-async fn connect(pool: &Pool, route: &Route, needs: Needs) -> Result<Connection, Refusal> {
-    pool.connect(&route.upstream, needs, route.timeout.connect)
+/// Sends a request over the client's `bound` connection or another that is kept, or over a new one where none is free.
+///
+/// An upstream may close a kept connection at the very moment it is used. Then a new one shows whether it is there.
+async fn visit(
+    pool: &Rc<Pool>,
+    trip: &Trip<'_>,
+    target: &Target,
+    request: Unsent,
+    bound: Option<Connection>,
+) -> Result<(Exchange, Head), Failed> {
+    let kept = match bound {
+        Some(connection) => Some(connection),
+        None => pool.take(&target.upstream, request.needs(trip)).await,
+    };
+    let is_kept = kept.is_some();
+    let connection = match kept {
+        Some(connection) => connection,
+        None => match connect(pool, trip, target, request.needs(trip)).await {
+            Ok(connection) => connection,
+            Err(refusal) => {
+                let request = Some(request);
+                return Err(Failed { refusal, request });
+            }
+        },
+    };
+    let failed = match send(pool, trip, target, request, connection).await {
+        Ok(answered) => return Ok(answered),
+        Err(failed) => failed,
+    };
+    let request = match failed.request {
+        Some(request) if is_kept || request.was_shared() => request,
+        request => return Err(Failed { request, ..failed }),
+    };
+    match connect(pool, trip, target, request.needs(trip)).await {
+        Ok(connection) => send(pool, trip, target, request, connection).await,
+        Err(refusal) => Err(Failed {
+            refusal,
+            request: Some(request),
+        }),
+    }
+}
+
+async fn connect(pool: &Pool, trip: &Trip<'_>, target: &Target, needs: Needs) -> Result<Connection, Refusal> {
+    let limit = trip.permit.route().timeout.connect;
+    match pool.connect(&target.upstream, needs, limit).await {
+        Ok(connection) => {
+            target.standing.connected();
+            Ok(connection)
+        }
+        Err(error) => {
+            note_failure(target);
+            Err(match error {
+                ConnectError::Refused(error) => Refusal::UpstreamUnreachable(error),
+                ConnectError::Http2(error) => Refusal::UpstreamFailed(Broken::Http2(error)),
+                ConnectError::TimedOut => Refusal::UpstreamTimeout(UpstreamStage::Connect),
+            })
+        }
+    }
+}
+
+async fn send(
+    pool: &Pool,
+    trip: &Trip<'_>,
+    target: &Target,
+    request: Unsent,
+    connection: Connection,
+) -> Result<(Exchange, Head), Failed> {
+    let begun = request.on(connection, trip, target).map_err(|refusal| Failed {
+        refusal,
+        request: None,
+    })?;
+    attempt(pool, trip.permit.route(), begun)
         .await
-        .map_err(|error| match error {
-            ConnectError::Refused(error) => Refusal::UpstreamUnreachable(error),
-            ConnectError::Http2(error) => Refusal::UpstreamFailed(Broken::Http2(error)),
-            ConnectError::TimedOut => Refusal::UpstreamTimeout(UpstreamStage::Connect),
+        .map_err(|(mut failed, refusal)| {
+            // The upstream did not begin to answer, and nothing can happen twice.
+            let can_go_elsewhere = matches!(refusal, Refusal::UpstreamFailed(_)) && failed.can_be_repeated();
+            Failed {
+                request: can_go_elsewhere.then_some(Unsent::Again(failed)),
+                refusal,
+            }
         })
+}
+
+impl Unsent {
+    fn needs(&self, trip: &Trip<'_>) -> Needs {
+        let asks_for_http1 = match self {
+            Self::New(_) => false,
+            Self::Again(exchange) => exchange.repeats_over_http1(),
+        };
+        Needs {
+            surely_open: !(trip.head.method.is_idempotent() && trip.is_bodiless()),
+            http1: trip.upgrade.is_some() || trip.signs_connection_in || asks_for_http1,
+            alone: trip.signs_connection_in,
+        }
+    }
+
+    /// Whether it was beside others on a connection, or should not have been: the same upstream may take it on another.
+    fn was_shared(&self) -> bool {
+        matches!(self, Self::Again(Exchange::Http2(_)))
+    }
+
+    /// Puts it on a connection to this upstream.
+    fn on(self, connection: Connection, trip: &Trip<'_>, target: &Target) -> Result<Exchange, Refusal> {
+        let url = target.url();
+        match (self, connection) {
+            (Self::New(upload), connection) => trip.begin(url, connection, Some(upload)),
+            (Self::Again(Exchange::Http1(mut failed)), Connection::Http1(connection)) => {
+                failed.set_head(outgoing::http1_head(trip, url));
+                Ok(Exchange::Http1(Box::new(failed.repeat(connection))))
+            }
+            (Self::Again(Exchange::Http1(_)), connection) if trip.is_bodiless() => {
+                trip.begin(url, connection, None)
+            }
+            // What is left of the body may be in pieces already.
+            (Self::Again(Exchange::Http1(_)), Connection::Http2(_)) => {
+                Err(Refusal::UpstreamFailed(Broken::Closed))
+            }
+            (Self::Again(Exchange::Http2(failed)), connection) => {
+                trip.begin(url, connection, failed.into_upload())
+            }
+        }
+    }
+}
+
+/// Notes that an upstream accepts no connection, and says so once when it is therefore left out.
+fn note_failure(target: &Target) {
+    if let Some(time_out) = target.standing.failed(Instant::now()) {
+        tracing::warn!(upstream = %target.upstream, ?time_out, "an upstream accepts no connections and is left out for a while");
+    }
 }
 
 /// Waits for the head of an answer, within the route's limit.

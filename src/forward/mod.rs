@@ -12,15 +12,17 @@ use hyper::body::Incoming;
 use crate::{
     address::ClientAddr,
     authorize::Permit,
+    config::UpstreamUrl,
     http::{
         body::{Upload, UploadError},
+        cookies::{self, CookieStyle, Presented},
         hygiene::OwnHeaders,
         request_id::RequestId,
         trace_context::TraceContext,
     },
     refusal::Refusal,
     upstream::{
-        Bound, Connection, Exchange, Pool, Whose,
+        Bound, Connection, Exchange, Place, Pool, Upstream, UpstreamSet, Whose,
         http1::{self, Framing},
         http2,
     },
@@ -67,6 +69,10 @@ pub struct Forwarding<'a> {
     pub own_headers: &'a Arc<OwnHeaders>,
     /// Our cookies, which no upstream sees or sets.
     pub own_cookies: &'a [&'a str],
+    /// The one of them that brings browsers back to the upstream they were sent to.
+    pub route_cookie: &'a str,
+    /// How our cookies are set.
+    pub cookies: &'a CookieStyle,
     /// What belongs to the client's connection; `None` where other people's requests may be on it as well.
     pub bound: Option<&'a Rc<Bound>>,
 }
@@ -85,6 +91,10 @@ struct Trip<'a> {
 }
 
 impl Trip<'_> {
+    fn is_bodiless(&self) -> bool {
+        matches!(self.framing, Framing::None | Framing::Length(0))
+    }
+
     /// Path and query as the upstream gets them.
     fn target(&self) -> &str {
         let sent = || {
@@ -97,12 +107,17 @@ impl Trip<'_> {
     }
 
     /// Puts it on a connection.
-    fn begin(&self, connection: Connection, upload: Option<Upload>) -> Result<Exchange, Refusal> {
+    fn begin(
+        &self,
+        upstream: &UpstreamUrl,
+        connection: Connection,
+        upload: Option<Upload>,
+    ) -> Result<Exchange, Refusal> {
         let expects_continue = outgoing::expects_continue(&self.head.headers);
         Ok(match connection {
             Connection::Http1(connection) => {
                 let request = http1::Outgoing {
-                    head: outgoing::http1_head(self),
+                    head: outgoing::http1_head(self, upstream),
                     framing: self.framing,
                     upload,
                     method: self.head.method.clone(),
@@ -112,7 +127,7 @@ impl Trip<'_> {
             }
             Connection::Http2(place) => {
                 let request = http2::Outgoing {
-                    head: outgoing::http2_head(self)?,
+                    head: outgoing::http2_head(self, upstream)?,
                     is_empty: self.framing == Framing::Length(0),
                     upload,
                     expects_continue,
@@ -122,9 +137,14 @@ impl Trip<'_> {
         })
     }
 
-    /// The client's own connection to the app, if it has one.
-    fn take_bound(&self) -> Option<http1::Connection> {
-        let upstream = &self.permit.route().upstream;
+    /// Which of the route's upstreams the client has a connection of its own to.
+    fn bound_to(&self) -> Option<usize> {
+        let upstream = self.context.bound?.leads_to(|| self.whose())?;
+        self.permit.route().upstreams.position(&upstream)
+    }
+
+    /// The client's own connection to an upstream, if it has one.
+    fn take_bound(&self, upstream: &Upstream) -> Option<http1::Connection> {
         self.context.bound?.take(upstream, || self.whose())
     }
 
@@ -148,7 +168,6 @@ impl Trip<'_> {
         };
         Some(Home {
             pool: Rc::clone(pool),
-            upstream: Arc::clone(&route.upstream),
             limit: route.timeout.response,
             owner,
         })
@@ -170,15 +189,17 @@ fn framing(upload: &Upload, headers: &HeaderMap) -> Result<Framing, Refusal> {
     holds.then_some(framing).ok_or(Refusal::BodyBrokeOff)
 }
 
-/// Sends a request that has its permit to its upstream, and returns the answer as soon as its head is there.
+/// Sends a request that has its permit to its upstream, and returns the answer as soon as its head is there. `asked` is
+/// told which of the route's upstreams has it, before it is known what becomes of it there.
 ///
 /// # Errors
-/// The body is too large or broke off, or the upstream cannot be reached, fails or is too slow.
+/// The body is too large or broke off, or no upstream can be reached, or the one that was fails or is too slow.
 pub async fn forward(
     pool: &Rc<Pool>,
     permit: &Permit,
     mut request: Request<Incoming>,
     context: &Forwarding<'_>,
+    asked: &mut Option<usize>,
 ) -> Result<Response<Returning>, Refusal> {
     let route = permit.route();
     let upgrade = upgrade::requested(&request);
@@ -203,12 +224,17 @@ pub async fn forward(
         context,
         upgrade,
     };
-    let mut answered = exchange::exchange(pool, &trip, upload).await?;
+    let return_visit = ReturnVisit::of(&route.upstreams, &trip.head.headers, context);
+    // Whoever is signed in at one of them is a stranger to the others.
+    let known = trip
+        .bound_to()
+        .or_else(|| return_visit.as_ref().and_then(|visit| visit.known));
+    let mut answered = exchange::exchange(pool, &trip, upload, known, asked).await?;
 
     let headers = &mut answered.head.headers;
     returning::clean(headers, context.own_cookies);
     if route.rewriting.repair_paths {
-        let upstream = outgoing::upstream_authority(route);
+        let upstream = outgoing::upstream_authority(answered.place.target().url());
         let authority = context.authority.unwrap_or(&upstream);
         let repair = Repair {
             prefix: &route.prefix,
@@ -217,16 +243,69 @@ pub async fn forward(
         repair.apply(headers);
     }
     returning::set(headers, &route.rewriting.response_headers);
+    if let Some(visit) = &return_visit {
+        visit.mark(&route.upstreams, &answered.place, headers, context);
+    }
     if answered.head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return upgrade::join(client_side, answered.exchange, answered.head, route);
+        return upgrade::join(
+            client_side,
+            answered.place,
+            answered.exchange,
+            answered.head,
+            route,
+        );
     }
     let home = trip.home(pool, &answered);
-    let Answered { exchange, head, .. } = answered;
-    let mut response = Response::new(Returning::new(pool, route, exchange, home));
+    let Answered {
+        place,
+        exchange,
+        head,
+        ..
+    } = answered;
+    let mut response = Response::new(Returning::new(pool, route, place, exchange, home));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     if let Some(reason) = head.reason {
         response.extensions_mut().insert(reason);
     }
     Ok(response)
+}
+
+/// A request on a route whose browsers come back to the upstream they were sent to.
+struct ReturnVisit<'a> {
+    cookie: &'a [u8],
+    /// Where the browser was, if its cookie says so.
+    known: Option<usize>,
+}
+
+impl<'a> ReturnVisit<'a> {
+    fn of(upstreams: &UpstreamSet, headers: &'a HeaderMap, context: &Forwarding<'_>) -> Option<Self> {
+        if !upstreams.is_sticky() {
+            return None;
+        }
+        let cookie = match cookies::find(headers, context.route_cookie) {
+            Presented::One(cookie) => cookie,
+            Presented::Absent | Presented::Several => b"",
+        };
+        Some(Self {
+            cookie,
+            known: upstreams.marked_by(cookie),
+        })
+    }
+
+    /// Has the browser come back here, unless it would anyway.
+    fn mark(
+        &self,
+        upstreams: &UpstreamSet,
+        place: &Place,
+        headers: &mut HeaderMap,
+        context: &Forwarding<'_>,
+    ) {
+        if self.known != Some(place.index())
+            && let Some(cookie) = upstreams.cookie_for(place, self.cookie)
+            && let Some(cookie) = context.cookies.set(context.route_cookie, &cookie, None)
+        {
+            headers.append(header::SET_COOKIE, cookie);
+        }
+    }
 }

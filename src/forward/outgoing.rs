@@ -12,7 +12,7 @@ use super::{Forwarding, Trip};
 use crate::{
     authenticate::{Caller, Proof},
     authorize::Permit,
-    config::{HostHeader, Template, TemplatePart},
+    config::{HostHeader, Template, TemplatePart, UpstreamUrl},
     http::{cookies, hygiene},
     identity::{self, Identity},
     refusal::Refusal,
@@ -24,12 +24,12 @@ use crate::{
 const USUAL_HEAD: usize = 1024;
 
 /// The head of an HTTP/1.1 request, as the upstream sees it, with the empty line at its end.
-pub(super) fn http1_head(trip: &Trip<'_>) -> Bytes {
+pub(super) fn http1_head(trip: &Trip<'_>, upstream: &UpstreamUrl) -> Bytes {
     let mut bytes = Vec::with_capacity(USUAL_HEAD);
     for part in [trip.head.method.as_str(), " ", trip.target(), " HTTP/1.1\r\n"] {
         bytes.extend_from_slice(part.as_bytes());
     }
-    headers(trip, Protocol::Http1, &mut |name, value| {
+    headers(trip, upstream, Protocol::Http1, &mut |name, value| {
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
             bytes.extend_from_slice(part);
         }
@@ -42,12 +42,12 @@ pub(super) fn http1_head(trip: &Trip<'_>) -> Bytes {
 ///
 /// # Errors
 /// The host or the target cannot be said in HTTP/2. They have been looked at, so that this does not happen.
-pub(super) fn http2_head(trip: &Trip<'_>) -> Result<Request<()>, Refusal> {
+pub(super) fn http2_head(trip: &Trip<'_>, upstream: &UpstreamUrl) -> Result<Request<()>, Refusal> {
     let mut head = Request::new(());
     *head.method_mut() = trip.head.method.clone();
     let mut authority = Vec::new();
     let fields = head.headers_mut();
-    headers(trip, Protocol::Http2, &mut |name, value| {
+    headers(trip, upstream, Protocol::Http2, &mut |name, value| {
         if name == "host" {
             authority = value.to_vec();
         } else if let (Ok(name), Ok(value)) = (
@@ -57,12 +57,7 @@ pub(super) fn http2_head(trip: &Trip<'_>) -> Result<Request<()>, Refusal> {
             fields.append(name, value);
         }
     });
-    let route = trip.permit.route();
-    let scheme = if route.upstream.url().is_https() {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = if upstream.is_https() { "https" } else { "http" };
     *head.uri_mut() = Uri::builder()
         .scheme(scheme)
         .authority(authority.as_slice())
@@ -81,13 +76,13 @@ enum Protocol {
 }
 
 /// Hands every header that goes up to `put`.
-fn headers(trip: &Trip<'_>, protocol: Protocol, put: &mut impl FnMut(&str, &[u8])) {
+fn headers(trip: &Trip<'_>, upstream: &UpstreamUrl, protocol: Protocol, put: &mut impl FnMut(&str, &[u8])) {
     let Trip { permit, context, .. } = *trip;
     let sent = &trip.head.headers;
     let route = permit.route();
     let of_upstream = match (context.authority, &route.rewriting.host) {
         (Some(_), HostHeader::Preserve | HostHeader::Literal(_)) => String::new(),
-        (None, _) | (_, HostHeader::Upstream) => upstream_authority(route),
+        (None, _) | (_, HostHeader::Upstream) => upstream_authority(upstream),
     };
     let authority = context.authority.unwrap_or(&of_upstream);
     put("host", host(route, authority, &of_upstream).as_bytes());
@@ -181,10 +176,9 @@ pub(super) fn authenticates_connection(headers: &HeaderMap) -> bool {
 }
 
 /// The upstream's own `host[:port]`, as a client that asked it directly would write it.
-pub(super) fn upstream_authority(route: &Route) -> String {
-    let url = route.upstream.url();
-    let authority = url.authority();
-    let own_port = if url.is_https() { ":443" } else { ":80" };
+pub(super) fn upstream_authority(upstream: &UpstreamUrl) -> String {
+    let authority = upstream.authority();
+    let own_port = if upstream.is_https() { ":443" } else { ":80" };
     authority
         .strip_suffix(own_port)
         .map(str::to_owned)

@@ -18,7 +18,7 @@ use crate::{
     config::ResponseHeader,
     http::cookies,
     route::Route,
-    upstream::{Bound, Broken, Deadline, Exchange, Head, Piece, Pool, Upstream, Whose},
+    upstream::{Bound, Broken, Deadline, Exchange, Head, Piece, Place, Pool, Whose},
 };
 
 /// Takes out a cookie by which an app, or somebody who can make it answer with one, would end or replace the gateway's
@@ -71,7 +71,9 @@ pub(super) fn authenticates_connection(head: &Head) -> bool {
 pub struct Returning {
     /// `None` once it is over, and after an upgrade, which has a tunnel in its place.
     exchange: Option<Exchange>,
-    tunnel: Option<Tunnel>,
+    tunnel: Option<Box<Tunnel>>,
+    /// Given up with the last byte.
+    place: Option<Place>,
     /// Where the connection goes when all is over; `None` closes it.
     home: Option<Home>,
     idle: Option<Deadline>,
@@ -81,7 +83,6 @@ pub struct Returning {
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) pool: Rc<Pool>,
-    pub(super) upstream: Arc<Upstream>,
     /// How long the rest of a request may stall whose answer was early.
     pub(super) limit: Duration,
     /// Whose alone it is, since somebody may be signed in on it.
@@ -101,10 +102,17 @@ pub enum ReturningError {
 
 impl Returning {
     /// The body of an answer whose head is there, and the home of its connection.
-    pub(super) fn new(pool: &Rc<Pool>, route: &Route, exchange: Exchange, home: Option<Home>) -> Self {
+    pub(super) fn new(
+        pool: &Rc<Pool>,
+        route: &Route,
+        place: Place,
+        exchange: Exchange,
+        home: Option<Home>,
+    ) -> Self {
         let mut body = Self {
             exchange: Some(exchange),
             tunnel: None,
+            place: Some(place),
             home,
             idle: route.idle_timeout().map(|limit| pool.deadlines().wait(limit)),
         };
@@ -115,7 +123,8 @@ impl Returning {
     pub(super) fn upgraded(tunnel: Tunnel) -> Self {
         Self {
             exchange: None,
-            tunnel: Some(tunnel),
+            tunnel: Some(Box::new(tunnel)),
+            place: None,
             home: None,
             idle: None,
         }
@@ -123,24 +132,27 @@ impl Returning {
 
     /// What goes on after an answer 101, and must be run.
     pub fn take_tunnel(&mut self) -> Option<Tunnel> {
-        self.tunnel.take()
+        self.tunnel.take().map(|tunnel| *tunnel)
     }
 
     /// Gives the connection back with the last byte, and not when somebody next asks for another.
     fn finish_if_over(&mut self) {
         if self.exchange.as_ref().is_some_and(Exchange::is_answered)
             && let Some(exchange) = self.exchange.take()
-            && let Some(home) = self.home.take()
+            && let Some(mut place) = self.place.take()
         {
-            home.welcome(exchange);
+            place.leave();
+            if let Some(home) = self.home.take() {
+                home.welcome(exchange, place);
+            }
         }
     }
 }
 
 impl Home {
-    fn welcome(self, mut exchange: Exchange) {
+    fn welcome(self, mut exchange: Exchange, place: Place) {
         if !exchange.is_sending() {
-            return self.keep(exchange);
+            return self.keep(exchange, &place);
         }
         // The answer was early. The upstream still gets all of the request, as the client goes on sending it.
         tokio::task::spawn_local(async move {
@@ -157,16 +169,17 @@ impl Home {
                 deadline.poll_over(context).map(|()| false)
             });
             if sent_all.await {
-                self.keep(exchange);
+                self.keep(exchange, &place);
             }
         });
     }
 
-    fn keep(self, exchange: Exchange) {
+    fn keep(self, exchange: Exchange, place: &Place) {
         if let Some(connection) = exchange.into_connection() {
+            let upstream = &place.target().upstream;
             match self.owner {
-                None => self.pool.put(&self.upstream, connection),
-                Some((bound, whose)) => bound.put(self.upstream, whose, connection),
+                None => self.pool.put(upstream, connection),
+                Some((bound, whose)) => bound.put(Arc::clone(upstream), whose, connection),
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::{
     http::hygiene,
     refusal::Refusal,
     route::Route,
-    upstream::{Exchange, Head, Stream},
+    upstream::{Exchange, Head, Place, Stream},
 };
 
 /// A client's wish to speak another protocol on its connection.
@@ -57,6 +57,7 @@ fn is_http(protocol: &str) -> bool {
 /// The answer 101, and the tunnel in place of its body.
 pub(super) fn join(
     client: Option<OnUpgrade>,
+    place: Place,
     exchange: Exchange,
     head: Head,
     route: &Route,
@@ -68,6 +69,7 @@ pub(super) fn join(
         client,
         upstream,
         early,
+        _place: place,
         idle: route.idle_timeout(),
     };
     let mut response = Response::new(Returning::upgraded(tunnel));
@@ -88,6 +90,8 @@ pub struct Tunnel {
     upstream: Stream,
     /// What the upstream said right behind its 101.
     early: Bytes,
+    /// The upstream is as busy with it as with a request.
+    _place: Place,
     idle: Option<Duration>,
 }
 

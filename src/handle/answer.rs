@@ -60,6 +60,8 @@ pub struct Story {
     pub route: Option<Arc<Route>>,
     /// Who is signed in, once it is known.
     pub caller: Option<Caller>,
+    /// Which of the route's upstreams was asked last, once one was.
+    pub upstream: Option<usize>,
     /// How long the upstream took, once it has answered.
     pub upstream_time: Option<Duration>,
     /// Why it was refused, if it was.
@@ -83,8 +85,9 @@ impl Story {
             | Refusal::UpstreamFailed(_)
             | Refusal::UnaskedUpgrade
             | Refusal::UpstreamTimeout(_)
+            | Refusal::UpstreamsDown { .. }
             | Refusal::Internal(_) => {
-                let upstream = self.route.as_ref().map(|route| route.upstream.to_string());
+                let upstream = self.upstream_url();
                 tracing::warn!(request_id, upstream, source, "{refusal}");
             }
             Refusal::NotSignedIn {
@@ -94,6 +97,11 @@ impl Story {
             }
             _ => tracing::debug!(request_id, client = %self.client, "{refusal}"),
         }
+    }
+
+    fn upstream_url(&self) -> Option<String> {
+        let route = self.route.as_ref()?;
+        Some(route.upstreams.target(self.upstream?)?.url().to_string())
     }
 
     fn record(&self, status: u16, bytes: u64) -> AccessRecord {
@@ -111,10 +119,7 @@ impl Story {
             host: host.or(named).unwrap_or_default(),
             path: self.uri.path().to_owned(),
             status,
-            upstream: self
-                .upstream_time
-                .and(self.route.as_ref())
-                .map(|route| route.upstream.to_string()),
+            upstream: self.upstream_url(),
             route: self.route.as_ref().map(|route| route.name.to_string()),
             credential: self
                 .caller

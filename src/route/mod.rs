@@ -1,6 +1,6 @@
 //! Routes: which requests go where, and who may send them.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use crate::{
     config::{Access, CrossOrigin, HeaderTemplate, LimitsConfig, Rewriting, RouteConfig, RouteTimeouts},
     http::hygiene,
-    upstream::{Upstream, Upstreams, tls::UpstreamTlsError},
+    upstream::{Targets, UpstreamSet, tls::UpstreamTlsError},
 };
 
 pub mod table;
@@ -23,7 +23,7 @@ pub struct Route {
     /// Who may pass.
     pub access: Access,
     /// Where it goes.
-    pub upstream: Arc<Upstream>,
+    pub upstreams: UpstreamSet,
     /// How long each stage may take.
     pub timeout: RouteTimeouts,
     /// Headers set on the way up.
@@ -54,17 +54,17 @@ pub struct RouteError {
 }
 
 impl Route {
-    /// From its section of the configuration. It leads to one of `upstreams`.
+    /// From its section of the configuration. It leads to some of `targets`.
     ///
     /// # Errors
-    /// TLS cannot be spoken with its upstream.
+    /// TLS cannot be spoken with one of its upstreams.
     pub fn new(
         config: &RouteConfig,
         limits: &LimitsConfig,
-        upstreams: &mut Upstreams,
+        targets: &mut Targets,
     ) -> Result<Self, RouteError> {
-        let upstream = upstreams
-            .at(&config.upstream, &config.upstream_tls)
+        let upstreams = targets
+            .set(&config.upstreams, &config.upstream_tls)
             .map_err(|source| RouteError {
                 route: config.name.clone(),
                 source: Box::new(source),
@@ -72,7 +72,7 @@ impl Route {
         Ok(Self {
             name: config.name.as_str().into(),
             access: config.access.clone(),
-            upstream,
+            upstreams,
             timeout: config.timeout,
             headers: config.headers.clone(),
             strip_segments: if config.strip_prefix { config.path.len() } else { 0 },

@@ -14,7 +14,7 @@ use crate::{
     config::{HostPattern, LimitsConfig, RouteConfig},
     http::target::NormalPath,
     refusal::Refusal,
-    upstream::Upstreams,
+    upstream::{Target, Targets},
 };
 
 /// All routes.
@@ -26,6 +26,7 @@ pub struct RouteTable {
     any_host: PathTree,
     count: usize,
     shortest_timeout: Duration,
+    watched: Vec<Arc<Target>>,
 }
 
 /// The routes of one host, by path segment.
@@ -46,14 +47,17 @@ impl RouteTable {
     ///
     /// # Errors
     /// TLS cannot be spoken with a route's upstream.
-    pub fn new(configs: &[RouteConfig], limits: &LimitsConfig) -> Result<Self, RouteError> {
-        let mut upstreams = Upstreams::default();
+    pub fn new(
+        configs: &[RouteConfig],
+        limits: &LimitsConfig,
+        mut targets: Targets,
+    ) -> Result<Self, RouteError> {
         let mut table = Self {
             shortest_timeout: Duration::MAX,
             ..Self::default()
         };
         for config in configs {
-            let route = Arc::new(Route::new(config, limits, &mut upstreams)?);
+            let route = Arc::new(Route::new(config, limits, &mut targets)?);
             if config.hosts.is_empty() {
                 table.any_host.insert(&config.path, Arc::clone(&route));
             }
@@ -71,6 +75,7 @@ impl RouteTable {
                 .flatten()
                 .fold(table.shortest_timeout, Duration::min);
         }
+        table.watched = targets.into_watched();
         Ok(table)
     }
 
@@ -105,6 +110,11 @@ impl RouteTable {
     /// The shortest limit that any route has on its upstream's answers.
     pub fn shortest_timeout(&self) -> Duration {
         self.shortest_timeout
+    }
+
+    /// The upstreams that are asked whether they are well.
+    pub fn watched(&self) -> &[Arc<Target>] {
+        &self.watched
     }
 
     /// How many routes there are.

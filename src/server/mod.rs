@@ -22,7 +22,7 @@ use crate::{
     handle::Worker,
     http::{request_id::RequestIds, trace_context::TraceIds},
     token::TokenCache,
-    upstream::Pool,
+    upstream::{Pool, health},
 };
 
 mod accept;
@@ -103,6 +103,13 @@ pub fn serve(
             .spawn_scoped(scope, || keeper::keep(gateway, shutdown))
             .map_err(ServeError::Worker)?;
         workers.push(keeper);
+        if !gateway.routes.watched().is_empty() {
+            let health = thread::Builder::new()
+                .name("health".to_owned())
+                .spawn_scoped(scope, || watch_health(gateway, shutdown))
+                .map_err(ServeError::Worker)?;
+            workers.push(health);
+        }
         let ended: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
         ended
             .into_iter()
@@ -188,6 +195,17 @@ fn run_worker(shared: Shared, sockets: listen::Sockets) -> Result<(), ServeError
         }
         Ok(())
     })
+}
+
+/// Asks upstreams whether they are well, until the stop begins.
+fn watch_health(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeError> {
+    local_runtime()?.block_on(async {
+        tokio::select! {
+            () = health::watch(gateway.routes.watched()) => {}
+            () = shutdown.started() => {}
+        }
+    });
+    Ok(())
 }
 
 /// Closes what has been idle for too long.

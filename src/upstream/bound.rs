@@ -39,6 +39,13 @@ impl Bound {
         (connection.is_quiet() && connection.is_surely_quiet()).then_some(connection)
     }
 
+    /// Where this person's connection leads, if there is one.
+    pub fn leads_to(&self, whose: impl FnOnce() -> Whose) -> Option<Arc<Upstream>> {
+        let bound = self.0.borrow();
+        let entry = bound.as_ref()?;
+        (entry.whose == whose()).then(|| Arc::clone(&entry.upstream))
+    }
+
     /// Keeps a connection for the next request of the same person. Whatever else was kept is closed.
     pub fn put(&self, upstream: Arc<Upstream>, whose: Whose, connection: Connection) {
         let entry = Entry {

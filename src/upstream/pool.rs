@@ -10,7 +10,8 @@ use std::{
 use ahash::AHashMap;
 use tokio::time::timeout;
 
-use super::{Connection, Deadlines, Upstream, connect::ConnectError, http1};
+use super::{Connection, Deadlines, Upstream, connect::ConnectError, http1, names::Names};
+use crate::config::UpstreamUrl;
 
 mod lane;
 
@@ -20,6 +21,7 @@ use lane::Lane;
 #[derive(Debug)]
 pub struct Pool {
     lanes: RefCell<AHashMap<Arc<Upstream>, Rc<Lane>>>,
+    names: Rc<Names>,
     deadlines: Rc<Deadlines>,
 }
 
@@ -39,6 +41,7 @@ impl Pool {
     pub fn new(now: Instant, tick: Duration) -> Self {
         Self {
             lanes: RefCell::default(),
+            names: Rc::default(),
             deadlines: Rc::new(Deadlines::new(now, tick)),
         }
     }
@@ -65,9 +68,15 @@ impl Pool {
         limit: Duration,
     ) -> Result<Connection, ConnectError> {
         let lane = self.lane(upstream);
-        timeout(limit, lane.open(upstream, needs))
+        let connected = timeout(limit, lane.open(upstream, needs, &self.names))
             .await
-            .unwrap_or(Err(ConnectError::TimedOut))
+            .unwrap_or(Err(ConnectError::TimedOut));
+        if connected.is_err()
+            && let UpstreamUrl::Tcp { host, .. } = upstream.url()
+        {
+            self.names.doubt(host);
+        }
+        connected
     }
 
     /// Keeps a connection whose answer has been read to its end.

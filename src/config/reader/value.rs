@@ -77,6 +77,11 @@ impl<'r, 'i> Value<'r, 'i> {
         self.value.is_table()
     }
 
+    /// Whether it is a list.
+    pub fn is_list(&self) -> bool {
+        self.value.is_array()
+    }
+
     /// Whether it is a string.
     pub fn is_string(&self) -> bool {
         self.value.is_str()

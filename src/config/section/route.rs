@@ -4,6 +4,7 @@ mod parse;
 mod read;
 mod rewriting;
 mod upstream;
+mod upstreams;
 
 pub use upstream::{UpstreamScheme, UpstreamTls, UpstreamUrl};
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 
 pub use rewriting::{HostHeader, PathPart, PathRewrite, ResponseHeader, Rewriting};
+pub use upstreams::{Balance, HealthConfig, TargetConfig, UpstreamsConfig};
 
 /// One `[[route]]`, checked.
 #[derive(Debug, Clone)]
@@ -27,8 +29,8 @@ pub struct RouteConfig {
     /// Who may pass.
     pub access: Access,
     /// Where it goes.
-    pub upstream: UpstreamUrl,
-    /// How it is known to be the right one, where it speaks TLS.
+    pub upstreams: UpstreamsConfig,
+    /// How those are known to be the right ones that speak TLS.
     pub upstream_tls: UpstreamTls,
     /// How long each stage may take.
     pub timeout: RouteTimeouts,

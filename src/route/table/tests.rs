@@ -1,8 +1,9 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::{
-    Access, CrossOrigin, Rewriting, RouteTimeouts, UpstreamScheme, UpstreamTls, UpstreamUrl,
+use crate::{
+    config::{Access, CrossOrigin, Rewriting, RouteTimeouts, UpstreamScheme, UpstreamTls, UpstreamUrl},
+    upstream::Targets,
 };
 
 const LIMITS: LimitsConfig = LimitsConfig {
@@ -16,7 +17,7 @@ const LIMITS: LimitsConfig = LimitsConfig {
 /// A table of routes written as `name host path methods`, with `-` for "any".
 fn table(routes: &[&str]) -> RouteTable {
     let configs: Vec<_> = routes.iter().map(|route| config(route)).collect();
-    RouteTable::new(&configs, &LIMITS).unwrap()
+    RouteTable::new(&configs, &LIMITS, Targets::new(Instant::now()).unwrap()).unwrap()
 }
 
 fn config(route: &str) -> RouteConfig {
@@ -35,11 +36,12 @@ fn config(route: &str) -> RouteConfig {
             .collect(),
         methods: (methods != "-").then(|| methods.split(',').map(|m| m.parse().unwrap()).collect()),
         access: Access::Public,
-        upstream: UpstreamUrl::Tcp {
+        upstreams: UpstreamUrl::Tcp {
             scheme: UpstreamScheme::Http,
             host: "127.0.0.1".to_owned(),
             port: 1,
-        },
+        }
+        .into(),
         upstream_tls: UpstreamTls::default(),
         timeout: RouteTimeouts {
             connect: Duration::ZERO,

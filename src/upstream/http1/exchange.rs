@@ -78,14 +78,17 @@ impl Exchange {
         }
     }
 
-    /// Whether the request can be sent again after this exchange has failed: the connection had been used before, so
-    /// the upstream may have closed it before it heard of the request; no byte of an answer came; and nothing can
+    /// Whether the request can be sent again after this exchange has failed: no byte of an answer came, and nothing can
     /// happen twice.
     pub fn can_be_repeated(&mut self) -> bool {
-        !self.connection.is_fresh
-            && self.head_bytes == 0
+        self.head_bytes == 0
             && self.connection.buffer.is_empty()
             && self.sending.rewind(self.method.is_idempotent())
+    }
+
+    /// Gives a request that is to be repeated another head: the next upstream's.
+    pub fn set_head(&mut self, head: Bytes) {
+        self.sending.set_head(head);
     }
 
     /// The same request on another connection; see [`Exchange::can_be_repeated`].

@@ -76,6 +76,18 @@ impl Sending {
         }
     }
 
+    /// Puts another head in place of one of which nothing has gone out.
+    pub(super) fn set_head(&mut self, head: Bytes) {
+        let [pending, ..] = &mut self.pending;
+        // The size of the first chunk may stand behind it.
+        let size = pending.get(self.head.len()..).unwrap_or_default();
+        *pending = match size.is_empty() {
+            true => head.clone(),
+            false => [&head[..], size].concat().into(),
+        };
+        self.head = head;
+    }
+
     /// Whether the upstream has all of it.
     pub(super) fn is_whole(&self) -> bool {
         !self.deaf && self.upload.is_none() && !self.has_pending() && self.is_flushed

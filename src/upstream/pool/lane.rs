@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -14,6 +15,7 @@ use crate::{
         Connection, Stream, Upstream,
         connect::{self, ConnectError},
         http1, http2,
+        names::Names,
         tls::{Connector, chose_http2},
     },
 };
@@ -94,7 +96,12 @@ impl Lane {
     }
 
     /// Opens a connection, or takes a place on one that somebody else has opened meanwhile.
-    pub(super) async fn open(&self, upstream: &Upstream, needs: Needs) -> Result<Connection, ConnectError> {
+    pub(super) async fn open(
+        &self,
+        upstream: &Upstream,
+        needs: Needs,
+        names: &Rc<Names>,
+    ) -> Result<Connection, ConnectError> {
         let speaks = Speaks::of(upstream.url(), needs);
         let is_shared = speaks.http2 && !needs.alone && self.chooses_http2.get();
         let _turn = match is_shared {
@@ -104,7 +111,7 @@ impl Lane {
         if is_shared && let Some(place) = self.shared.place() {
             return Ok(Connection::Http2(place));
         }
-        let (stream, is_http2) = self.stream(upstream.url(), speaks).await?;
+        let (stream, is_http2) = self.stream(upstream.url(), speaks, names).await?;
         if !is_http2 {
             return Ok(Connection::Http1(http1::Connection::new(stream)));
         }
@@ -120,12 +127,17 @@ impl Lane {
     }
 
     /// A stream, and whether HTTP/2 is spoken on it.
-    async fn stream(&self, url: &UpstreamUrl, speaks: Speaks) -> Result<(Stream, bool), ConnectError> {
+    async fn stream(
+        &self,
+        url: &UpstreamUrl,
+        speaks: Speaks,
+        names: &Rc<Names>,
+    ) -> Result<(Stream, bool), ConnectError> {
         let (host, port) = match url {
             UpstreamUrl::Unix(path) => return Ok((Stream::Unix(connect::unix(path).await?), false)),
             UpstreamUrl::Tcp { host, port, .. } => (host, *port),
         };
-        let stream = connect::tcp(host, port).await?;
+        let stream = connect::tcp(names, host, port).await?;
         let Some(connector) = &self.connector else {
             return Ok((Stream::Tcp(stream), speaks.http2));
         };

@@ -59,7 +59,7 @@ fn a_bad_configuration_is_told_all_that_is_wrong_with_it() {
     let folder = folder(
         "[server]\nlisen = [\"0.0.0.0:8443\"]\npublic_url = \"https://wiki.example.com/app\"\n\
          [token]\nalgorithm = \"HS256\"\nsecret = \"hunter2\"\n\
-         [[route]]\npath = \"/\"\nupstream = \"ws://127.0.0.1:3000\"\nretries = 1\n",
+         [[route]]\npath = \"/\"\nupstream = \"ws://127.0.0.1:3000\"\nmode = \"report\"\n",
     );
     let expected = "\
 error: gateway.toml:2:1: unknown key `lisen` in [server]
@@ -80,9 +80,9 @@ error: gateway.toml:9:12: \"ws://127.0.0.1:3000\" is no upstream: write its addr
  9 | upstream = \"ws://127.0.0.1:3000\"
    |            ^^^^^^^^^^^^^^^^^^^^^
 
-error: gateway.toml:10:1: `retries` in [[route]] is not built yet
- 10 | retries = 1
-    | ^^^^^^^
+error: gateway.toml:10:1: `mode` in [[route]] is not built yet
+ 10 | mode = \"report\"
+    | ^^^^
     = hint: this version cannot do it; leave the key out
 
 warning: gateway.toml: without TLS cookies are not Secure: good enough to try things out on this machine alone

@@ -75,18 +75,18 @@ const KEYS: &[(&str, &str, bool)] = &[
     ("access", "claims = { dept = \"it\" }", false),
     ("access", "second_factor = true", false),
     ("route", "credentials = [\"session\", \"bearer\"]", false),
-    ("route", "balance = \"least_requests\"", false),
+    ("route", "balance = \"least_requests\"", true),
     (
         "route",
         "health = { path = \"/healthz\", interval = \"5s\" }",
-        false,
+        true,
     ),
     (
         "route",
         "timeout = { connect = \"5s\", response = \"60s\", idle = \"0s\" }",
         true,
     ),
-    ("route", "retries = 1", false),
+    ("route", "retries = 1", true),
     ("route", "strip_prefix = false", true),
     (
         "route",
@@ -146,7 +146,7 @@ fn every_key_is_taken_or_said_not_to_be_built_yet() {
         refused(&[(&marked, &message, "this version cannot do it; leave the key out")]);
     }
     let built = KEYS.iter().filter(|(.., built)| *built).count();
-    assert!(built > 35 && KEYS.len() - built > 10);
+    assert!(built > 35 && KEYS.len() - built > 5);
 }
 
 #[test]
@@ -205,21 +205,6 @@ fn values_that_are_not_built_are_refused_by_name() {
             "[session]\nstore = «\"rediss://127.0.0.1\"»",
             &memory("rediss://127.0.0.1"),
             "",
-        ),
-        (
-            "[[route]]\nupstream = [\"http://a\", «\"http://b\"»]",
-            "several upstreams are not built yet",
-            "leave one",
-        ),
-        (
-            "[[route]]\nupstream = «{ url = \"http://a\", weight = 2 }»",
-            "an upstream as a table is not built yet",
-            "write its address alone, as a string",
-        ),
-        (
-            "[[route]]\nupstream = [«{ url = \"http://a\", weight = 2 }»]",
-            "an upstream as a table is not built yet",
-            "write its address alone, as a string",
         ),
         (
             "[[route]]\nupstream = \"http://a\"\nheaders = { X-Id = «\"{id}\"» }",

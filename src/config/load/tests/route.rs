@@ -8,6 +8,7 @@ use crate::config::{Access, HostPattern, RulePart, TemplatePart};
 mod forms;
 mod rewriting;
 mod upstream;
+mod upstreams;
 
 /// A route with these lines more.
 fn route(lines: &str) -> String {
@@ -44,7 +45,7 @@ fn everything_that_a_route_can_say_is_taken() {
         RulePart::Users(vec!["alice".to_owned()]),
     ];
     assert_eq!(route.access, Access::Rule(parts));
-    assert_eq!(route.upstream.to_string(), "http://app:3000");
+    assert_eq!(route.upstreams.targets[0].url.to_string(), "http://app:3000");
     assert_eq!(route.timeout.connect, Duration::from_secs(1));
     assert_eq!(route.timeout.response, Duration::from_secs(2));
     assert_eq!(route.timeout.idle, Some(Duration::from_secs(3)));

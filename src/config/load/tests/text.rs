@@ -72,7 +72,10 @@ fn a_route_is_all_there_has_to_be_and_everything_else_has_a_safe_default() {
         Access::Rule(Vec::new()),
         "nothing is public unless it says so"
     );
-    assert_eq!(route.upstream.to_string(), "http://127.0.0.1:3000");
+    assert_eq!(
+        route.upstreams.targets[0].url.to_string(),
+        "http://127.0.0.1:3000"
+    );
     assert_eq!(route.timeout.connect, Duration::from_secs(5));
     assert_eq!(route.timeout.response, Duration::from_secs(60));
     assert_eq!(route.timeout.idle, None);

@@ -121,6 +121,18 @@ pub(super) fn method(text: &str) -> Result<Method, String> {
     Ok(method)
 }
 
+/// What an upstream is asked for, to find out whether it is well: a path, and perhaps a query.
+pub(super) fn health_path(text: &str) -> Result<String, String> {
+    let bad = |why: &str| Err(format!("\"{text}\" is no path to ask for: {why}"));
+    if !text.starts_with('/') {
+        return bad("it must begin with \"/\"");
+    }
+    match text.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
+        Some(c) => bad(&format!("it cannot contain \"{}\"", c.escape_default())),
+        None => Ok(text.to_owned()),
+    }
+}
+
 /// The name of a header that a route may set.
 pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     let name: HeaderName = text

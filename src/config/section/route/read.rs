@@ -3,17 +3,14 @@
 use std::{collections::HashMap, net::SocketAddr, ops::Range, time::Duration};
 
 use super::{
-    Access, CrossOrigin, HeaderTemplate, Rewriting, RouteConfig, RouteTimeouts, RulePart, UpstreamTls, parse,
-    rewriting::Strips, upstream,
+    Access, CrossOrigin, HeaderTemplate, Rewriting, RouteConfig, RouteTimeouts, RulePart, UpstreamTls,
+    UpstreamsConfig, parse, rewriting::Strips,
 };
 use crate::config::reader::{Report, Table, Value};
 
 /// Keys of the contract that this version does not know yet.
 const LATER: &[&str] = &[
     "credentials",
-    "balance",
-    "health",
-    "retries",
     "upstream_auth",
     "forward_credentials",
     "renews_session",
@@ -85,8 +82,8 @@ impl RouteConfig {
         let access = table.take("access");
         let access_span = access.as_ref().map(Value::span);
         let access = access.map_or(Some(Access::Rule(Vec::new())), read_access);
-        let (upstream, upstream_span) = upstream::read(&mut table).unzip();
-        let upstream_tls = UpstreamTls::read(&mut table, upstream.as_ref());
+        let (upstreams, upstream_spans) = UpstreamsConfig::read(&mut table).unzip();
+        let upstream_tls = UpstreamTls::read(&mut table, upstreams.as_ref());
         let timeout = table.take("timeout").and_then(|value| value.table("`timeout`"));
         let timeout = timeout.map_or(RouteTimeouts::DEFAULT, RouteTimeouts::read);
         let headers = table
@@ -111,7 +108,7 @@ impl RouteConfig {
             path: path?,
             methods,
             access: access?,
-            upstream: upstream?,
+            upstreams: upstreams?,
             upstream_tls,
             timeout,
             headers: headers.unwrap_or_default(),
@@ -127,7 +124,7 @@ impl RouteConfig {
                 route: span,
                 name: name_span,
                 access: access_span,
-                upstream: upstream_span?,
+                upstreams: upstream_spans?,
             },
         ))
     }
@@ -152,7 +149,8 @@ struct Spans {
     route: Range<usize>,
     name: Option<Range<usize>>,
     access: Option<Range<usize>>,
-    upstream: Range<usize>,
+    /// One for each upstream.
+    upstreams: Vec<Range<usize>>,
 }
 
 fn plain(c: char) -> bool {
@@ -316,10 +314,12 @@ fn refuse_overlaps(report: &Report<'_>, routes: &[RouteConfig], spans: &[Spans])
 /// A route that leads to the gateway itself: a single request would go round until no socket is left for anybody.
 fn refuse_loops(report: &Report<'_>, routes: &[RouteConfig], spans: &[Spans], listen: &[SocketAddr]) {
     for (route, span) in routes.iter().zip(spans) {
-        if let Some(own) = listen.iter().find(|own| route.upstream.leads_to(**own)) {
-            let message = format!("this is the gateway itself, which listens on {own}");
-            let hint = "name the address of the app; the two cannot share a port";
-            report.add(report.problem(&span.upstream, message).hint(hint));
+        for (target, span) in route.upstreams.targets.iter().zip(&span.upstreams) {
+            if let Some(own) = listen.iter().find(|own| target.url.leads_to(**own)) {
+                let message = format!("this is the gateway itself, which listens on {own}");
+                let hint = "name the address of the app; the two cannot share a port";
+                report.add(report.problem(span, message).hint(hint));
+            }
         }
     }
 }

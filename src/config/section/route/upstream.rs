@@ -1,20 +1,17 @@
-//! Where a route leads: `upstream` and `upstream_tls`.
+//! What an upstream's address is, and how it is known to be the right one.
 
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     num::NonZeroU16,
-    ops::Range,
     path::PathBuf,
 };
 
 use http::Uri;
 use rustls::pki_types::ServerName;
 
-use crate::config::{
-    reader::{Table, Value},
-    section::host::exact,
-};
+use super::UpstreamsConfig;
+use crate::config::{reader::Table, section::host::exact};
 
 /// An upstream's address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -79,7 +76,7 @@ impl UpstreamUrl {
     const LONGEST_PATH: usize = 107;
 
     /// `http://127.0.0.1:3000` and its like.
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let bad = |why: &str| format!("\"{text}\" is no upstream: {why}");
         if let Some(path) = text.strip_prefix("unix:") {
             return Self::socket(path).map_err(bad);
@@ -179,55 +176,13 @@ impl fmt::Display for UpstreamUrl {
     }
 }
 
-/// Advice where an upstream is missing.
-const SAY_WHERE: &str = "say where it leads: upstream = \"http://127.0.0.1:3000\"";
-
-/// Where a route leads, and where that stands.
-pub(super) fn read(table: &mut Table<'_, '_>) -> Option<(UpstreamUrl, Range<usize>)> {
-    let Some(value) = table.take("upstream") else {
-        let report = table.report();
-        let problem = report.problem(table.span(), "this route has no `upstream`");
-        report.add(problem.hint(SAY_WHERE));
-        return None;
-    };
-    if value.is_table() {
-        is_a_table(&value);
-        return None;
-    }
-    let span = value.span();
-    let values = value.one_or_many()?;
-    match values.as_slice() {
-        [one] if one.is_table() => {
-            is_a_table(one);
-            None
-        }
-        [one] => Some((one.parsed(UpstreamUrl::parse)?, one.span())),
-        [] => {
-            let problem = table.report().problem(&span, "`upstream` is empty");
-            table.report().add(problem.hint(SAY_WHERE));
-            None
-        }
-        [_, second, ..] => {
-            second.reject_with("several upstreams are not built yet", "leave one");
-            None
-        }
-    }
-}
-
-fn is_a_table(value: &Value<'_, '_>) {
-    value.reject_with(
-        "an upstream as a table is not built yet",
-        "write its address alone, as a string",
-    );
-}
-
 impl UpstreamTls {
     /// `upstream_tls` of a route that leads there.
-    pub(super) fn read(table: &mut Table<'_, '_>, upstream: Option<&UpstreamUrl>) -> Self {
+    pub(super) fn read(table: &mut Table<'_, '_>, upstreams: Option<&UpstreamsConfig>) -> Self {
         let Some(value) = table.take("upstream_tls") else {
             return Self::default();
         };
-        if upstream.is_some_and(|upstream| !upstream.is_https()) {
+        if upstreams.is_some_and(|upstreams| !upstreams.targets.iter().any(|target| target.url.is_https())) {
             value.reject_with(
                 "`upstream_tls` is for upstreams that begin with https://, and this route's does not",
                 "without TLS nothing is checked; leave `upstream_tls` out, or write https://",

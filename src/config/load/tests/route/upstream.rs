@@ -16,7 +16,7 @@ fn an_upstream_has_one_of_four_forms() {
         ("unix:/run/an app", "unix:/run/an app"),
     ] {
         let route = &config(&format!("[[route]]\nupstream = \"{text}\"")).routes[0];
-        assert_eq!(route.upstream.to_string(), url);
+        assert_eq!(route.upstreams.targets[0].url.to_string(), url);
     }
 }
 
@@ -61,7 +61,8 @@ fn what_is_no_upstream_is_refused() {
         ("[[route]]\nupstream = «[]»", "`upstream` is empty", say),
         (
             "[[route]]\nupstream = «3000»",
-            "`upstream` must be a string or a list of strings, but this is a number",
+            "`upstream` must be an address such as \"http://127.0.0.1:3000\", a table such as \
+             { url = \"http://127.0.0.1:3000\", weight = 2 }, or a list of them, but this is a number",
             "",
         ),
     ]);
