@@ -27,4 +27,5 @@ mod sessions;
 mod sign_in;
 mod tokens;
 mod transports;
+mod upstreams;
 mod workflows;

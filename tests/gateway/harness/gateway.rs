@@ -84,6 +84,12 @@ impl Url for str {
     }
 }
 
+impl Url for String {
+    fn url(&self) -> String {
+        self.clone()
+    }
+}
+
 impl GatewayBuilder {
     /// A route for everybody who is signed in.
     pub fn route(self, path: &str, upstream: &(impl Url + ?Sized)) -> Self {
@@ -101,6 +107,24 @@ impl GatewayBuilder {
             "[[route]]\npath = {path:?}\nupstream = {:?}\n{more}\n",
             upstream.url()
         );
+        self
+    }
+
+    /// A route for everybody to several upstreams, with more lines of TOML.
+    pub fn balanced(self, path: &str, upstreams: &[&dyn Url], more: &str) -> Self {
+        let upstreams: Vec<String> = upstreams
+            .iter()
+            .map(|upstream| format!("{:?}", upstream.url()))
+            .collect();
+        self.route_lines(&format!(
+            "path = {path:?}\nupstream = [{}]\naccess = \"public\"\n{more}",
+            upstreams.join(", ")
+        ))
+    }
+
+    /// A route of these lines of TOML.
+    pub fn route_lines(mut self, lines: &str) -> Self {
+        self.routes += &format!("[[route]]\n{lines}\n");
         self
     }
 

@@ -13,6 +13,7 @@ mod http2_upstream;
 mod played;
 mod process;
 mod raw;
+mod replica;
 mod secure;
 mod tap;
 mod tls;
@@ -31,6 +32,7 @@ pub use http2_upstream::{Http2Upstream, body_of, http2_client, serve as serve_ht
 pub use played::PlayedUpstream;
 pub use process::{Running, address_of_its_own, free_port, portcullis};
 pub use raw::{RawClient, RawResponse};
+pub use replica::{HEALTH, HOLD, Replica};
 pub use secure::SecureUpstream;
 pub use tap::Tap;
 pub use tls::{tls_connect, tls_over};

@@ -90,6 +90,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.stream.shutdown().await.unwrap();
     }
 
+    /// The same to a side that may be gone already.
+    pub async fn offer_end(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
     /// The next message's head, with the empty line at its end.
     pub async fn head(&mut self) -> String {
         String::from_utf8(self.until("\r\n\r\n").await).unwrap()
