@@ -50,11 +50,16 @@ fn what_is_no_upstream_is_refused() {
         ("unix:", whole),
         ("unix:app.sock", whole),
         ("unix://run/app.sock", whole),
-        (&long, "the path of a socket has at most 107 bytes"),
     ] {
         let message = format!("\"{text}\" is no upstream: {why}");
         refused(&[(&format!("[[route]]\nupstream = «\"{text}\"»"), &message, "")]);
     }
+    // Its line is too long to be shown whole.
+    let said = shown(&format!("[[route]]\nupstream = \"{long}\""), Severity::Error).join("\n");
+    assert!(
+        said.contains("the path of a socket has at most 107 bytes"),
+        "{said}"
+    );
     let say = "say where it leads: upstream = \"http://127.0.0.1:3000\"";
     refused(&[
         ("«[[route]]»\npath = \"/\"", "this route has no `upstream`", say),
