@@ -163,15 +163,17 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
     hygiene::tokens(headers, &header::TE).any(|token| token.eq_ignore_ascii_case("trailers"))
 }
 
-/// Whether a request signs its whole connection in (RFC 4559; NTLM), so that nobody else may use it.
+/// Whether a request signs its whole connection in, so that nobody else may use it.
 pub(super) fn authenticates_connection(headers: &HeaderMap) -> bool {
-    headers.get_all(header::AUTHORIZATION).iter().any(|value| {
-        let value = value.as_bytes();
-        [&b"ntlm"[..], b"negotiate"].iter().any(|scheme| {
-            value
-                .get(..scheme.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        })
+    let mut shown = headers.get_all(header::AUTHORIZATION).iter();
+    shown.any(|value| is_of_connection(value.as_bytes()))
+}
+
+/// Whether a credential or a challenge is one of a connection's (NTLM; Negotiate, RFC 4559).
+pub(super) fn is_of_connection(text: &[u8]) -> bool {
+    [&b"ntlm"[..], b"negotiate"].iter().any(|scheme| {
+        text.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     })
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 
-use super::upgrade::Tunnel;
+use super::{outgoing::is_of_connection, upgrade::Tunnel};
 use crate::{
     config::ResponseHeader,
     http::cookies,
@@ -60,8 +60,9 @@ pub(super) fn authenticates_connection(head: &Head) -> bool {
             .get_all(header::WWW_AUTHENTICATE)
             .iter()
             .any(|value| {
-                let value = value.as_bytes().to_ascii_lowercase();
-                value.starts_with(b"ntlm") || value.starts_with(b"negotiate")
+                // Several challenges can stand in one header. Where a parameter looks like one, a connection is lost.
+                let mut challenges = value.as_bytes().split(|byte| *byte == b',');
+                challenges.any(|challenge| is_of_connection(challenge.trim_ascii()))
             })
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 
 use super::{Place, request::Sending};
 use crate::{
@@ -38,7 +38,6 @@ pub struct Exchange {
     stream: Stage,
     sending: Sending,
     is_idempotent: bool,
-    is_head: bool,
     is_empty: bool,
     interim: usize,
     /// How much of the answer's body is to come, where that is known.
@@ -74,7 +73,6 @@ impl Exchange {
         } = request;
         Self {
             is_idempotent: head.method().is_idempotent(),
-            is_head: *head.method() == Method::HEAD,
             is_empty,
             stream: Stage::New(Box::new(head)),
             sending: Sending::new(upload, expects_continue),
@@ -185,11 +183,9 @@ impl Exchange {
         self.sending.forget();
         hygiene::remove_hop_by_hop(&mut parts.headers);
         let length = parts.headers.get(header::CONTENT_LENGTH).map(HeaderValue::to_str);
-        let has_no_body = self.is_head
-            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-            || body.is_end_stream();
+        // Of an answer to HEAD, and of a 304, it is the length of what would have come; nobody counts what does.
         self.left = match length {
-            _ if has_no_body => Some(0),
+            _ if body.is_end_stream() => Some(0),
             Some(Ok(length)) => length.parse().ok(),
             _ => None,
         };

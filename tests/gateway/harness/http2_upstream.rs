@@ -74,6 +74,21 @@ impl Http2Upstream {
         self.connections.lock().unwrap().len()
     }
 
+    /// Closes all connections without a word.
+    pub async fn drop_connections(&self) {
+        let open: Vec<_> = self
+            .connections
+            .lock()
+            .unwrap()
+            .iter_mut()
+            .filter_map(Option::take)
+            .collect();
+        for connection in open {
+            connection.abort();
+            let _ = connection.await;
+        }
+    }
+
     /// Holds that no request has come.
     #[track_caller]
     pub fn saw_nothing(&self) {
@@ -106,10 +121,12 @@ pub async fn serve(
 /// A client's connection to the gateway.
 pub type Http2Client = h2::client::SendRequest<Bytes>;
 
-/// Connects in the clear, by prior knowledge.
+/// Connects in the clear, by prior knowledge. A stream that is not read keeps none of the others waiting.
 pub async fn http2_client(address: SocketAddr) -> Http2Client {
     let stream = TcpStream::connect(address).await.unwrap();
-    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let mut settings = h2::client::Builder::new();
+    settings.initial_connection_window_size(1 << 30);
+    let (client, connection) = settings.handshake(stream).await.unwrap();
     // Ends with the test's runtime.
     tokio::spawn(connection);
     client

@@ -191,8 +191,8 @@ async fn answers_without_a_body_have_none() {
         ("HEAD", 200, "5", true),
         ("HEAD", 200, "5", false),
         ("GET", 204, "", true),
-        ("GET", 304, "5", true),
-        ("GET", 304, "5", false),
+        ("GET", 304, "", true),
+        ("GET", 304, "", false),
         ("GET", 200, "0", true),
         ("GET", 200, "0", false),
     ] {

@@ -1,7 +1,11 @@
 //! The ways to an app: https, HTTP/2, unix sockets, and connections that it signs in.
 
+mod grpc;
 mod http2;
+mod http2_failures;
 mod https;
+mod real_servers;
+mod signed_in;
 mod trust;
 mod unix;
 
