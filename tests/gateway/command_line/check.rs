@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use super::{CHEAP, ROUTE, Said, folder, run, run_with, succeeds};
+use crate::harness::Authority;
 
 #[test]
 fn a_good_configuration_is_fine() {
@@ -179,4 +180,84 @@ warning: users.toml: there is no user, so nobody can sign in
 gateway.toml can be used: 1 route, 3 warnings
 ";
     succeeds(folder.path(), &["check"], "", expected);
+}
+
+#[test]
+fn files_of_an_upstream_s_tls_are_looked_at() {
+    let ours = Authority::new();
+    let (pair, other) = (ours.pair("gateway"), ours.pair("gateway"));
+    let folder = folder("");
+    let write = |name: &str, text: &[u8]| fs::write(folder.path().join(name), text).unwrap();
+    for (name, file) in [
+        ("ca.pem", &ours.ca()),
+        ("a.crt", &pair.cert),
+        ("a.key", &pair.key),
+        ("b.key", &other.key),
+    ] {
+        write(name, &fs::read(file).unwrap());
+    }
+    write("empty.pem", b"nothing here\n");
+    write(
+        "odd.pem",
+        b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
+    );
+    for file in ["a.key", "users.toml"] {
+        let path = folder.path().join(file);
+        fs::write(&path, fs::read(&path).unwrap_or_default()).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let route = |tls: &str| {
+        format!(
+            "[server]\npublic_url = \"https://a\"\n[[route]]\nname = \"wiki\"\nupstream = \"https://app\"\nupstream_tls = {tls}\n"
+        )
+    };
+    let pem = "it is to be a PEM file, with a line that starts with \"-----BEGIN\"";
+    for (tls, problem, hint) in [
+        (
+            "{ ca = \"none.pem\" }",
+            "cannot read the certificate in none.pem: I/O error: No such file or directory (os error 2)",
+            "name a PEM file that is there, and that the gateway can read",
+        ),
+        (
+            "{ ca = \"empty.pem\" }",
+            "there is no certificate in empty.pem",
+            pem,
+        ),
+        ("{ ca = \"a.key\" }", "there is no certificate in a.key", pem),
+        (
+            "{ ca = \"odd.pem\" }",
+            "a certificate in odd.pem cannot be used to check others: invalid peer certificate: BadEncoding",
+            "name the certificate of whoever signed the upstream's",
+        ),
+        (
+            "{ cert = \"a.crt\", key = \"a.crt\" }",
+            "there is no private key in a.crt",
+            pem,
+        ),
+        (
+            "{ cert = \"a.crt\", key = \"b.key\" }",
+            "the key b.key does not belong to the certificate a.crt",
+            "name the key that the certificate was made with",
+        ),
+    ] {
+        write("gateway.toml", route(tls).as_bytes());
+        let problem = format!(
+            "error: [[route]]: the upstream of the route \"wiki\" cannot be used: {problem}\n  = hint: {hint}\n"
+        );
+        let said = run(folder.path(), &["check"]);
+        assert_eq!(said.code, 2, "{tls}");
+        assert!(said.out.starts_with(&problem), "{tls}\n{}\n{problem}", said.out);
+        let served = run(folder.path(), &["serve"]);
+        assert_eq!((served.code, served.err), (2, problem), "{tls}");
+    }
+    write(
+        "gateway.toml",
+        route("{ ca = \"ca.pem\", cert = \"a.crt\", key = \"a.key\" }").as_bytes(),
+    );
+    assert_eq!(run(folder.path(), &["check"]).code, 0);
+    fs::set_permissions(folder.path().join("a.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let said = run(folder.path(), &["check"]).out;
+    let warning =
+        "warning: a.key: other users of this machine can read the private key\n  = hint: chmod 600 a.key\n";
+    assert!(said.contains(warning), "{said}");
 }

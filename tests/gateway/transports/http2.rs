@@ -285,3 +285,28 @@ async fn an_upgrade_is_asked_for_over_http_1_alone() {
     answer(respond, "a page, as a server answers that knows no upgrade");
     assert_eq!(client.response().await.unwrap().status, 200);
 }
+
+#[tokio::test]
+async fn a_request_that_signs_its_connection_in_has_one_of_its_own() {
+    for scheme in ["NTLM TlRMTVNTUAABAAAA", "negotiate YII="] {
+        let upstream = Http2Upstream::start().await;
+        let gateway = in_front_of(&upstream).await;
+        for (shown, connection) in [
+            (None, 1),
+            (Some(scheme), 2),
+            (None, 1),
+            (Some(scheme), 3),
+            (None, 1),
+        ] {
+            let mut request = gateway.get("/");
+            if let Some(shown) = shown {
+                request = request.header("authorization", shown);
+            }
+            let request = tokio::spawn(request.send());
+            let (number, (_, respond)) = upstream.accept_on().await;
+            assert_eq!(number, connection, "{shown:?}");
+            answer(respond, "hello");
+            assert_eq!(request.await.unwrap().unwrap().status(), 200);
+        }
+    }
+}
