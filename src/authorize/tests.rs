@@ -16,6 +16,7 @@ fn route(access: Access) -> Arc<Route> {
         max_connections: 1,
         header_timeout: Duration::ZERO,
         idle_timeout: Duration::ZERO,
+        send_timeout: Duration::ZERO,
         max_header_bytes: 1,
         max_body: 1,
     };

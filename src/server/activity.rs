@@ -1,25 +1,20 @@
 //! What each connection is doing, and since when.
 //!
 //! Deadlines are not timers. Each connection notes on a coarse clock when it began to read a request's
-//! head or to be idle; the worker looks at all of them once a tick and tells those that are overdue.
+//! head or to be idle, and when its client last took something of an answer; the worker looks at all of them once a tick
+//! and tells those that are overdue.
 
 use std::{
     cell::RefCell,
-    io,
-    pin::Pin,
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::{Notify, OwnedSemaphorePermit},
-};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::config::LimitsConfig;
 
@@ -37,6 +32,7 @@ struct CoarseClock {
     millis: AtomicU64,
     header_timeout: Duration,
     idle_timeout: Duration,
+    send_timeout: Duration,
 }
 
 /// What a connection is doing, and since when.
@@ -50,7 +46,22 @@ pub(super) struct Activity {
     heard: AtomicBool,
     /// HTTP/2 frames come at any time and begin no request's head.
     multiplexed: AtomicBool,
+    /// When the client last took something, or was first given something to take.
+    taken: AtomicU64,
+    /// The system takes no more for the client.
+    blocked: AtomicBool,
+    /// Pieces of answers that wait for the client's leave to be sent, as HTTP/2 lets it do.
+    waiting: AtomicU32,
     overdue: Notify,
+}
+
+/// Why a connection's time is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// No request has come, or not all of its head.
+    Silent,
+    /// The client takes nothing of its answer.
+    Stalled,
 }
 
 /// Holds a connection's place: while it lives the connection counts as open.
@@ -69,6 +80,7 @@ impl Connections {
                 millis: AtomicU64::new(0),
                 header_timeout: limits.header_timeout,
                 idle_timeout: limits.idle_timeout,
+                send_timeout: limits.send_timeout,
             }),
             closed: Notify::new(),
         }
@@ -83,6 +95,9 @@ impl Connections {
             reading_head: AtomicBool::new(true),
             heard: AtomicBool::new(false),
             multiplexed: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
+            blocked: AtomicBool::new(false),
+            waiting: AtomicU32::new(0),
             overdue: Notify::new(),
         });
         self.open.borrow_mut().push(Arc::clone(&activity));
@@ -109,11 +124,12 @@ impl Connections {
     }
 
     /// Moves the clock on and tells every connection whose time is up.
-    pub(super) fn close_overdue(&self) {
-        let now = u64::try_from(self.clock.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    pub(super) fn close_overdue(&self, now: Instant) {
+        let since_start = now.saturating_duration_since(self.clock.started);
+        let now = u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX);
         self.clock.millis.store(now, Ordering::Relaxed);
         for activity in self.open.borrow().iter() {
-            if activity.is_overdue() {
+            if activity.why_overdue().is_some() {
                 activity.overdue.notify_one();
             }
         }
@@ -144,27 +160,40 @@ impl Activity {
         self.multiplexed.store(multiplexed, Ordering::Relaxed);
     }
 
-    /// Resolves when the connection has been idle, or reading a request's head, for too long.
-    pub(super) async fn overdue(&self) {
+    /// Resolves when the connection has been idle, reading a request's head, or taking nothing for too long.
+    pub(super) async fn overdue(&self) -> Overdue {
         loop {
             self.overdue.notified().await;
             // A request may have come since the look that told us.
-            if self.is_overdue() {
-                return;
+            if let Some(why) = self.why_overdue() {
+                return why;
             }
         }
     }
 
-    fn is_overdue(&self) -> bool {
+    fn why_overdue(&self) -> Option<Overdue> {
+        let takes_nothing = self.is_blocked() || self.waiting.load(Ordering::Relaxed) > 0;
+        if takes_nothing && self.has_passed(&self.taken, self.clock.send_timeout) {
+            return Some(Overdue::Stalled);
+        }
         if self.is_busy() {
-            return false;
+            return None;
         }
         let limit = match self.reading_head.load(Ordering::Relaxed) && !self.is_multiplexed() {
             true => self.clock.header_timeout,
             false => self.clock.idle_timeout,
         };
+        self.has_passed(&self.since, limit).then_some(Overdue::Silent)
+    }
+
+    fn has_passed(&self, since: &AtomicU64, limit: Duration) -> bool {
         let now = self.clock.millis.load(Ordering::Relaxed);
-        Duration::from_millis(now.saturating_sub(self.since.load(Ordering::Relaxed))) >= limit
+        Duration::from_millis(now.saturating_sub(since.load(Ordering::Relaxed))) >= limit
+    }
+
+    /// Whether some of an answer is here that the system does not take for the client.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
     }
 
     /// Whether a request runs.
@@ -182,13 +211,16 @@ impl Activity {
     }
 
     pub(super) fn touch(&self) {
-        self.since
-            .store(self.clock.millis.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.set_to_now(&self.since);
+    }
+
+    fn set_to_now(&self, time: &AtomicU64) {
+        time.store(self.clock.millis.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// Bytes came. Between requests they are the beginning of a head, whose time runs from its first byte: a
     /// client that sends one now and then gains nothing.
-    fn received(&self) {
+    pub(super) fn received(&self) {
         if self.is_busy() {
             return;
         }
@@ -196,6 +228,34 @@ impl Activity {
         if !self.reading_head.swap(true, Ordering::Relaxed) {
             self.touch();
         }
+    }
+
+    /// The system took bytes for the client. An answer that is over may still be on its way to a slow one, who is not
+    /// idle. In HTTP/2 such bytes may be no answer's: a client that pings would never be.
+    pub(super) fn took(&self) {
+        self.blocked.store(false, Ordering::Relaxed);
+        self.set_to_now(&self.taken);
+        let between_requests = !self.is_busy() && !self.reading_head.load(Ordering::Relaxed);
+        if between_requests && !self.is_multiplexed() {
+            self.touch();
+        }
+    }
+
+    /// The system would not take any.
+    pub(super) fn refused(&self) {
+        if !self.blocked.swap(true, Ordering::Relaxed) {
+            self.set_to_now(&self.taken);
+        }
+    }
+
+    fn piece_waits(&self) {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 && !self.is_blocked() {
+            self.set_to_now(&self.taken);
+        }
+    }
+
+    fn piece_is_asked_for(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn part_began(&self) {
@@ -236,62 +296,40 @@ impl Drop for RequestGuard {
     }
 }
 
-/// A stream that notes when bytes come.
-pub(super) struct Watched<S> {
-    inner: S,
-    activity: Arc<Activity>,
+/// Whose turn it is with an answer: after a piece of it the client's, until the next one is asked for.
+pub(super) struct Turn {
+    request: RequestGuard,
+    is_the_client_s: bool,
 }
 
-impl<S> Watched<S> {
-    pub(super) fn new(inner: S, activity: &Arc<Activity>) -> Self {
+impl Turn {
+    /// For an answer that is to be asked for.
+    pub(super) fn new(request: RequestGuard) -> Self {
         Self {
-            inner,
-            activity: Arc::clone(activity),
+            request,
+            is_the_client_s: false,
         }
     }
-}
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.activity.received();
+    /// The next piece is asked for: there is room for it.
+    pub(super) fn asked(&mut self) {
+        if std::mem::take(&mut self.is_the_client_s) {
+            self.request.0.activity.piece_is_asked_for();
         }
-        Poll::Ready(Ok(()))
+    }
+
+    /// A piece was handed out.
+    pub(super) fn gave(&mut self) {
+        self.is_the_client_s = true;
+        self.request.0.activity.piece_waits();
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.asked();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,11 +28,12 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    activity::{Activity, Guard, RequestGuard, Watched},
+    activity::{Activity, Guard, Overdue, RequestGuard, Turn},
     proxy_protocol, redirect,
     shutdown::Shutdown,
     stream::Stream,
     tls,
+    watched::{Received, Taken},
 };
 use crate::{
     address::PeerAddr,
@@ -54,8 +55,9 @@ const MAX_PENDING_RESETS: usize = 64;
 /// then reads nothing fills all of them.
 const STREAM_BUFFER: usize = 64 * 1024;
 
-/// The most that is buffered of a connection's bytes at once; grown only as far as a body's speed asks for it.
-const BUFFER: usize = 400 * 1024;
+/// The most that is buffered of a connection's bytes at once; grown only as far as a body's speed asks for it. One of the
+/// largest pieces that an app's answers come in: more would only wait here.
+const BUFFER: usize = 128 * 1024;
 
 /// How long the last words to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -130,28 +132,31 @@ pub(super) async fn serve(mut stream: impl Stream, arrival: Arrival) {
                 () = served.shutdown.started_and_no_news() => Ok(has_sent_http2_preface(&stream)),
             };
             let Ok(Ok(multiplexed)) = multiplexed else { return };
+            let stream = Taken::new(stream, &served.activity);
             served.speak(stream, multiplexed).await
         }
-        Some(tls::Acceptor(acceptor)) => match timeout_at(limit, handshake(&acceptor, stream)).await {
-            Ok(Ok(None)) => {
-                tracing::debug!(%peer, "plain HTTP where TLS is spoken");
-                return;
+        Some(tls::Acceptor(acceptor)) => {
+            match timeout_at(limit, handshake(&acceptor, stream, &served.activity)).await {
+                Ok(Ok(None)) => {
+                    tracing::debug!(%peer, "plain HTTP where TLS is spoken");
+                    return;
+                }
+                Ok(Ok(Some(stream))) => {
+                    let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    // The handshake is over; a request's head has its own time.
+                    served.activity.touch();
+                    served.speak(stream, multiplexed).await
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "a TLS handshake failed");
+                    return;
+                }
+                Err(_) => {
+                    tracing::debug!(%peer, "a TLS handshake took too long");
+                    return;
+                }
             }
-            Ok(Ok(Some(stream))) => {
-                let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                // The handshake is over; a request's head has its own time.
-                served.activity.touch();
-                served.speak(stream, multiplexed).await
-            }
-            Ok(Err(error)) => {
-                tracing::debug!(%peer, %error, "a TLS handshake failed");
-                return;
-            }
-            Err(_) => {
-                tracing::debug!(%peer, "a TLS handshake took too long");
-                return;
-            }
-        },
+        }
     };
     if let Err(error) = result {
         tracing::debug!(%peer, %error, "a connection ended early");
@@ -208,13 +213,17 @@ async fn begins_with_http2_preface(stream: &impl Stream) -> io::Result<bool> {
 }
 
 /// Agrees on TLS with a client; `None` with one that speaks plain HTTP, who is told so.
-async fn handshake<S: Stream>(acceptor: &TlsAcceptor, mut stream: S) -> io::Result<Option<TlsStream<S>>> {
+async fn handshake<S: Stream>(
+    acceptor: &TlsAcceptor,
+    mut stream: S,
+    activity: &Arc<Activity>,
+) -> io::Result<Option<TlsStream<Taken<S>>>> {
     let mut start = [0; 5];
     let seen = stream.peek(&mut start).await?;
     let start = start.get(..seen).unwrap_or_default();
     // What browsers and programs begin with; no handshake begins with a letter.
     if ![&b"GET /"[..], b"HEAD ", b"POST "].contains(&start) {
-        return acceptor.accept(stream).await.map(Some);
+        return acceptor.accept(Taken::new(stream, activity)).await.map(Some);
     }
     // A client that does not take the last words in time does not get them.
     let _ = timeout(FAREWELL, async {
@@ -267,7 +276,7 @@ impl Served {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         self.activity.set_multiplexed(multiplexed);
-        let io = TokioIo::new(Watched::new(stream, &self.activity));
+        let io = TokioIo::new(Received::new(stream, &self.activity));
         if multiplexed {
             self.http2(io).await
         } else {
@@ -275,7 +284,7 @@ impl Served {
         }
     }
 
-    async fn http1<S>(self, io: TokioIo<Watched<S>>) -> hyper::Result<()>
+    async fn http1<S>(self, io: TokioIo<Received<S>>) -> hyper::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -289,15 +298,15 @@ impl Served {
             .serve_connection(io, service_fn(|request| Rc::clone(&served).answer(request)))
             .with_upgrades();
         let mut draining = false;
-        let timed_out = loop {
+        let overdue = loop {
             tokio::select! {
                 // What has come already comes first: neither a limit nor the stop may lose a request.
                 biased;
                 result = &mut connection => {
                     result?;
-                    break false;
+                    break None;
                 }
-                () = served.activity.overdue() => break true,
+                why = served.activity.overdue() => break Some(why),
                 () = served.shutdown.started_and_no_news(), if !draining => {
                     draining = true;
                     // A head that is coming in is waited for; `answer` sees that it is the last.
@@ -307,8 +316,12 @@ impl Served {
                 }
             }
         };
-        if timed_out && !served.activity.is_mid_head() {
-            return Ok(());
+        // Whoever takes nothing of an answer would take our last words for a part of it.
+        let can_be_told = served.activity.is_mid_head() && !served.activity.is_blocked();
+        match overdue {
+            Some(Overdue::Stalled) => return Ok(()),
+            Some(Overdue::Silent) if !can_be_told => return Ok(()),
+            Some(Overdue::Silent) | None => {}
         }
         // `None` after an upgrade.
         let Some(parts) = connection.into_parts() else {
@@ -317,7 +330,7 @@ impl Served {
         let mut stream = parts.io.into_inner();
         // A client that does not take the last words in time does not get them.
         let _ = timeout(FAREWELL, async {
-            if timed_out {
+            if overdue.is_some() {
                 // Nothing has been answered since the head began, so this is the connection's next answer.
                 stream.write_all(REQUEST_TIMEOUT).await?;
                 stream.shutdown().await?;
@@ -328,7 +341,7 @@ impl Served {
         Ok(())
     }
 
-    async fn http2<S>(self, io: TokioIo<Watched<S>>) -> hyper::Result<()>
+    async fn http2<S>(self, io: TokioIo<Received<S>>) -> hyper::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -354,8 +367,8 @@ impl Served {
                 result = connection.as_mut() => return result,
                 // GOAWAY, which a client acknowledges and then closes. One that has not done so by the next look,
                 // with nothing running, is not waited for.
-                () = served.activity.overdue() => {
-                    if draining {
+                why = served.activity.overdue() => {
+                    if draining || why == Overdue::Stalled {
                         return Ok(());
                     }
                     draining = true;
@@ -398,18 +411,15 @@ impl Served {
         }
         // Our own answers are whole by now. A client that does not take one (HTTP/2 lets it keep its window shut) is
         // idle: were its request still running, its connection would be held for as long as it likes.
-        let running = (!response.body().is_own()).then_some(running);
-        Ok(response.map(|answer| Running {
-            answer,
-            _guard: running,
-        }))
+        let turn = (!response.body().is_own()).then(|| Turn::new(running));
+        Ok(response.map(|answer| Running { answer, turn }))
     }
 }
 
 /// An answer's body, and the request that runs until it has gone out, where the answer comes from an upstream.
 struct Running {
     answer: Answer,
-    _guard: Option<RequestGuard>,
+    turn: Option<Turn>,
 }
 
 impl Body for Running {
@@ -420,7 +430,14 @@ impl Body for Running {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.answer).poll_frame(context)
+        if let Some(turn) = &mut self.turn {
+            turn.asked();
+        }
+        let frame = Pin::new(&mut self.answer).poll_frame(context);
+        if let (Poll::Ready(Some(_)), Some(turn)) = (&frame, &mut self.turn) {
+            turn.gave();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -38,6 +38,7 @@ pub mod shutdown;
 mod socket_file;
 mod stream;
 pub mod tls;
+mod watched;
 
 pub use listen::Listeners;
 pub use shutdown::{Shutdown, ShutdownTrigger};
@@ -140,7 +141,8 @@ fn run_worker(shared: Shared, sockets: listen::Sockets) -> Result<(), ServeError
         .routes
         .shortest_timeout()
         .min(limits.header_timeout)
-        .min(limits.idle_timeout);
+        .min(limits.idle_timeout)
+        .min(limits.send_timeout);
     let tick = (shortest / 4).clamp(MIN_TICK, MAX_TICK);
     let worker = Rc::new(Worker {
         gateway: shared.gateway,
@@ -214,7 +216,8 @@ async fn watch(worker: Rc<Worker>, connections: Rc<Connections>, tick: Duration)
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        connections.close_overdue();
-        worker.pool.tick(Instant::now());
+        let now = Instant::now();
+        connections.close_overdue(now);
+        worker.pool.tick(now);
     }
 }

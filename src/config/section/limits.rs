@@ -12,6 +12,8 @@ pub struct LimitsConfig {
     pub header_timeout: Duration,
     /// How long a connection may stay open without a request.
     pub idle_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub send_timeout: Duration,
     /// Request line and header fields together, in bytes; past it 431.
     pub max_header_bytes: usize,
     /// A request's body, in bytes; past it 413. A route may set its own.
@@ -25,6 +27,8 @@ impl LimitsConfig {
     const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
     /// nginx's `keepalive_timeout`.
     const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+    /// nginx's `send_timeout`.
+    const SEND_TIMEOUT: Duration = Duration::from_secs(60);
     /// Room for the large cookies and tickets of old apps; nginx and Apache stop at 32 KiB to 64 KiB.
     const MAX_HEADER_BYTES: u64 = 64 * 1024;
     /// Enough for the attachments people send; uploads of more are for a route to allow.
@@ -45,6 +49,10 @@ impl LimitsConfig {
                 .take("idle_timeout")
                 .and_then(|value| value.positive_duration())
                 .unwrap_or(Self::IDLE_TIMEOUT),
+            send_timeout: table
+                .take("send_timeout")
+                .and_then(|value| value.positive_duration())
+                .unwrap_or(Self::SEND_TIMEOUT),
             // hyper reads into a buffer of 8 KiB at least.
             max_header_bytes: table
                 .take("max_header_bytes")

@@ -10,6 +10,7 @@ const LIMITS: LimitsConfig = LimitsConfig {
     max_connections: 1,
     header_timeout: Duration::from_secs(1),
     idle_timeout: Duration::from_secs(1),
+    send_timeout: Duration::from_secs(1),
     max_header_bytes: 8192,
     max_body: 1,
 };

@@ -3,5 +3,6 @@
 mod connections;
 mod http2;
 mod shutdown;
+mod slow_readers;
 mod timeouts;
 mod tls;

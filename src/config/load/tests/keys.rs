@@ -18,6 +18,7 @@ const KEYS: &[(&str, &str, bool)] = &[
     ("server.limits", "max_connections = 10000", true),
     ("server.limits", "header_timeout = \"10s\"", true),
     ("server.limits", "idle_timeout = \"75s\"", true),
+    ("server.limits", "send_timeout = \"60s\"", true),
     ("server.limits", "max_header_bytes = \"64KiB\"", true),
     ("server.limits", "max_body = \"100MiB\"", true),
     ("session", "store = \"memory\"", true),

@@ -9,7 +9,7 @@ fn everything_that_server_can_say_is_taken() {
         "[server]\nlisten = [\"127.0.0.1:1\", \"[::1]:2\"]\npublic_url = \"https://Wiki.example.com:444/\"\n\
          workers = 3\nshutdown_grace = \"0s\"\n\
          [server.tls]\ncert = \"a.crt\"\nkey = \"/keys/a.key\"\nmin_version = \"1.3\"\n\
-         [server.limits]\nmax_connections = 1_000\nheader_timeout = \"1s\"\nidle_timeout = \"2s\"\n\
+         [server.limits]\nmax_connections = 1_000\nheader_timeout = \"1s\"\nidle_timeout = \"2s\"\nsend_timeout = \"3s\"\n\
          max_header_bytes = \"8KiB\"\nmax_body = \"0B\"\n",
     )
     .server;
@@ -31,6 +31,7 @@ fn everything_that_server_can_say_is_taken() {
     assert_eq!(server.limits.max_connections, 1000);
     assert_eq!(server.limits.header_timeout, Duration::from_secs(1));
     assert_eq!(server.limits.idle_timeout, Duration::from_secs(2));
+    assert_eq!(server.limits.send_timeout, Duration::from_secs(3));
     assert_eq!(server.limits.max_header_bytes, 8192);
     assert_eq!(server.limits.max_body, 0);
 }
