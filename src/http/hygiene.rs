@@ -129,7 +129,6 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// (CVE-2024-45410 and its many relatives).
 pub fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     tokens(headers, &header::CONNECTION)
-        .filter(|token| !token.eq_ignore_ascii_case("close"))
         .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
         .filter(|name| !is_hop_by_hop(name))
         .collect()

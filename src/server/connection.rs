@@ -15,7 +15,6 @@ use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{
     body::Incoming,
-    rt::Executor,
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -29,6 +28,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     activity::{Activity, Guard, Overdue, RequestGuard, Turn},
+    executor::LocalExecutor,
     proxy_protocol, redirect,
     shutdown::Shutdown,
     stream::Stream,
@@ -446,15 +446,5 @@ impl Body for Running {
 
     fn size_hint(&self) -> SizeHint {
         self.answer.size_hint()
-    }
-}
-
-/// Runs HTTP/2's streams on the worker's own thread.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
     }
 }

@@ -29,6 +29,7 @@ mod accept;
 mod activity;
 mod connection;
 mod descriptors;
+mod executor;
 mod keeper;
 pub mod listen;
 pub mod proxy_protocol;
