@@ -144,6 +144,10 @@ impl Sending {
                     Some(frame) => self.take(frame),
                     None => self.end(),
                 }
+                // An empty piece, as HTTP/2 may end with, is no reason to wait: nobody would wake us.
+                if !self.has_pending() && self.upload.is_some() {
+                    continue;
+                }
             }
             // HTTP/2 can say a length of 0 and go on: that is no request, and nothing of it leaves.
             if self.framing == Framing::Length(0) && self.upload.is_some() {
