@@ -390,20 +390,18 @@ impl Served {
 
     async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<Running>, Infallible> {
         let running = RequestGuard::new(&self.guard);
-        let version = request.version();
+        let is_http2 = request.version() == Version::HTTP_2;
         let mut response = match self.purpose {
             Purpose::Redirect => redirect::answer(&self.worker, &self.hop, request),
             Purpose::Gateway => {
-                let peer = Peer {
-                    hop: &self.hop,
-                    guard: running.clone(),
-                    // Requests of HTTP/2 are under way side by side, and each would take another's place.
-                    bound: (version != Version::HTTP_2).then(|| Rc::clone(&self.bound)),
-                };
+                // HTTP/2's requests are under way side by side, and a proxy's are several people's.
+                let bound = (!is_http2 && !self.hop.is_trusted()).then(|| Rc::clone(&self.bound));
+                let (hop, guard) = (&self.hop, running.clone());
+                let peer = Peer { hop, guard, bound };
                 handle(&self.worker, peer, request).await
             }
         };
-        let goes_on = version == Version::HTTP_2 || response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let goes_on = is_http2 || response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if !goes_on && self.shutdown.has_started() {
             response
                 .headers_mut()

@@ -208,6 +208,31 @@ async fn over_http_2_it_is_closed_after_its_answer() {
 }
 
 #[tokio::test]
+async fn a_proxy_in_front_carries_nobody_s_sign_in_to_somebody_else() {
+    let upstream = Upstream::answering(app("NTLM"));
+    let gateway = gateway()
+        .server("trusted_proxies = [\"127.0.0.0/8\"]")
+        .public("/", &upstream)
+        .one_worker()
+        .start()
+        .await;
+    // Two people of one office, on one connection of the proxy's.
+    let office = "x-forwarded-for: 192.0.2.1\r\n";
+    let mut proxy = gateway.raw().await;
+    for (shown, told) in [
+        ("authorization: NTLM hello alice\r\n", "NTLM prove it"),
+        ("authorization: NTLM proof alice\r\n", "NTLM"),
+        ("", "NTLM"),
+    ] {
+        let answer = ask(&mut proxy, &format!("{office}{shown}")).await;
+        assert_eq!(
+            (answer.status, answer.header("www-authenticate")),
+            (401, vec![told])
+        );
+    }
+}
+
+#[tokio::test]
 async fn other_ways_to_sign_in_are_requests_own_and_share_connections() {
     for (shown, challenge) in [
         ("Basic eDp5", "Basic realm=\"x\""),
