@@ -204,6 +204,41 @@ async fn trailers_travel_both_ways() {
     assert_eq!(body.trailers().await.unwrap(), Some(trailer("down")));
 }
 
+#[tokio::test]
+async fn an_upload_of_unknown_length_may_have_empty_pieces_anywhere() {
+    let upstream = PlayedUpstream::start().await;
+    let gateway = gateway().public("/", &upstream).start().await;
+    for pieces in [
+        &["hello", ""][..],
+        &["", "hello", ""],
+        &["", "", ""],
+        &["he", "", "llo"],
+    ] {
+        let (mut client, _connection) = connect(&gateway).await;
+        let (answer, mut body) = client
+            .send_request(Request::post("http://x/").body(()).unwrap(), false)
+            .unwrap();
+        let mut app = upstream.accept().await;
+        app.head().await;
+        for (index, piece) in pieces.iter().enumerate() {
+            let is_last = index + 1 == pieces.len();
+            body.send_data(Bytes::from(*piece), is_last).unwrap();
+            if !piece.is_empty() {
+                let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+                app.until(&chunk).await;
+            }
+        }
+        app.until("0\r\n\r\n").await;
+        app.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            .await;
+        assert_eq!(
+            soon("an answer", answer).await.unwrap().status(),
+            200,
+            "{pieces:?}"
+        );
+    }
+}
+
 /// A frame (RFC 9113, section 4.1).
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
