@@ -4,7 +4,6 @@ use std::{any::Any, rc::Rc, sync::Arc, time::Instant};
 
 use http::{Method, Request, Response, header};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use crate::{
     authenticate::Authentication,
@@ -14,7 +13,9 @@ use crate::{
     gateway::Gateway,
     http::{
         client_addr::{Hop, Origin},
-        framing, navigation,
+        framing,
+        incoming::Incoming,
+        navigation,
         origin::OwnOrigin,
         request_id::RequestIds,
         target::Target,

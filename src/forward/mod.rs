@@ -7,7 +7,6 @@
 use std::{any::Any, borrow::Cow, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request};
-use hyper::body::Incoming;
 
 use crate::{
     address::ClientAddr,
@@ -17,6 +16,7 @@ use crate::{
         body::{Upload, UploadError},
         cookies::{self, CookieStyle, Presented},
         hygiene::OwnHeaders,
+        incoming::Incoming,
         request_id::RequestId,
         trace_context::TraceContext,
     },
@@ -197,14 +197,14 @@ fn framing(upload: &Upload, headers: &HeaderMap) -> Result<Framing, Refusal> {
 pub async fn forward(
     pool: &Rc<Pool>,
     permit: &Permit,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
     context: &Forwarding<'_>,
     asked: &mut Option<usize>,
 ) -> Result<Response<Returning>, Refusal> {
     let route = permit.route();
     let upgrade = upgrade::requested(&request);
     // Taken before the request comes apart; it resolves once we have answered 101.
-    let client_side = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+    let client_side = upgrade.as_ref().and_then(|_| request.body().client_side());
     let (head, body) = request.into_parts();
     let upload =
         Upload::new(body, route.max_body, Arc::clone(context.own_headers)).map_err(|error| match error {

@@ -10,8 +10,6 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Version, header};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
-use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional},
     time::{Instant, sleep_until},
@@ -19,7 +17,10 @@ use tokio::{
 
 use super::returning::Returning;
 use crate::{
-    http::hygiene,
+    http::{
+        hygiene,
+        incoming::{ClientSide, Incoming},
+    },
     refusal::Refusal,
     route::Route,
     upstream::{Exchange, Head, Place, Stream},
@@ -56,7 +57,7 @@ fn is_http(protocol: &str) -> bool {
 
 /// The answer 101, and the tunnel in place of its body.
 pub(super) fn join(
-    client: Option<OnUpgrade>,
+    client: Option<ClientSide>,
     place: Place,
     exchange: Exchange,
     head: Head,
@@ -86,7 +87,7 @@ pub(super) fn join(
 /// A client and an upstream that speak a protocol of their own from now on.
 #[derive(Debug)]
 pub struct Tunnel {
-    client: OnUpgrade,
+    client: ClientSide,
     upstream: Stream,
     /// What the upstream said right behind its 101.
     early: Bytes,
@@ -102,7 +103,8 @@ impl Tunnel {
     /// # Errors
     /// The conversation did not come to its end.
     pub async fn run(self, down: &Cell<u64>) -> io::Result<()> {
-        let mut client = TokioIo::new(self.client.await.map_err(io::Error::other)?);
+        let ClientSide::Http1(mut client) = self.client;
+        client.begun().await?;
         client.write_all(&self.early).await?;
         down.set(down.get() + self.early.len() as u64);
         let last = Cell::new(Instant::now());

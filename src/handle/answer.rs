@@ -162,24 +162,25 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    pub(super) fn begin(gateway: &Arc<Gateway>, story: Story) -> Self {
-        Self {
+    /// In a box, since it is handed on until its answer has gone out.
+    pub(super) fn begin(gateway: &Arc<Gateway>, story: Story) -> Box<Self> {
+        Box::new(Self {
             gateway: Arc::clone(gateway),
             story,
             status: None,
             bytes: Cell::new(0),
-        }
+        })
     }
 
     /// Goes on until the answer's body has gone out.
-    pub(super) fn with(mut self, mut response: Response<Answer>) -> Response<Answer> {
+    pub(super) fn with(mut self: Box<Self>, mut response: Response<Answer>) -> Response<Answer> {
         self.status = Some(response.status());
-        response.body_mut().telling = Some(Box::new(self));
+        response.body_mut().telling = Some(self);
         response
     }
 
     /// Goes on until an upgraded connection has ended, or whoever began it has signed out or is let in no more.
-    pub(super) async fn through(mut self, tunnel: Tunnel) {
+    pub(super) async fn through(mut self: Box<Self>, tunnel: Tunnel) {
         self.status = Some(StatusCode::SWITCHING_PROTOCOLS);
         let request_id = self.story.request_id.as_str();
         tokio::select! {

@@ -11,9 +11,11 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use super::hygiene::OwnHeaders;
+use super::{
+    hygiene::OwnHeaders,
+    incoming::{Incoming, IncomingError},
+};
 
 /// The body of a request that is being forwarded. Never more of it is held than one frame.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub enum UploadError {
     TooLarge,
     /// The client stopped sending, or sent a malformed chunk.
     #[error("the client's body broke off")]
-    Client(#[source] hyper::Error),
+    Client(#[source] IncomingError),
 }
 
 impl Upload {

@@ -1,6 +1,6 @@
 //! Our own cookies: found in a request, taken out of it, set and cleared (RFC 6265).
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, iter, time::Duration};
 
 use cookie::{Cookie, SameSite, time};
 use http::{HeaderMap, HeaderValue, header};
@@ -18,14 +18,16 @@ pub enum Presented<'a> {
 
 /// Looks for a cookie by its exact name. Costs one pass over the header and no allocation.
 pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Presented<'a> {
-    let mut found = Presented::Absent;
-    for value in pairs(headers).filter_map(|pair| value_of(pair, name)) {
-        match found {
-            Presented::Absent => found = Presented::One(value),
-            Presented::One(_) | Presented::Several => return Presented::Several,
-        }
+    let mut values = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(pairs)
+        .filter_map(|pair| value_of(pair, name));
+    match (values.next(), values.next()) {
+        (None, _) => Presented::Absent,
+        (Some(value), None) => Presented::One(value),
+        (Some(_), Some(_)) => Presented::Several,
     }
-    found
 }
 
 /// The cookies of a request but those of these names, as one header's value; `None` where none is left.
@@ -36,11 +38,12 @@ pub fn without<'a>(headers: &'a HeaderMap, names: &[&str]) -> Option<Cow<'a, [u8
     let ours = |pair: &[u8]| names.iter().any(|name| value_of(pair, name).is_some());
     let mut sent = headers.get_all(header::COOKIE).iter();
     let first = sent.next()?;
-    if sent.next().is_none() && !pairs(headers).any(ours) {
+    if sent.next().is_none() && !pairs(first).any(ours) {
         return Some(Cow::Borrowed(first.as_bytes()));
     }
     let mut rest = Vec::new();
-    for pair in pairs(headers).filter(|pair| !pair.is_empty() && !ours(pair)) {
+    let all = headers.get_all(header::COOKIE).iter().flat_map(pairs);
+    for pair in all.filter(|pair| !pair.is_empty() && !ours(pair)) {
         if !rest.is_empty() {
             rest.extend_from_slice(b"; ");
         }
@@ -49,12 +52,19 @@ pub fn without<'a>(headers: &'a HeaderMap, names: &[&str]) -> Option<Cow<'a, [u8
     (!rest.is_empty()).then_some(Cow::Owned(rest))
 }
 
-fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b';'))
-        .map(<[u8]>::trim_ascii)
+/// The pairs of one `Cookie` header.
+fn pairs(header: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let mut left = Some(header.as_bytes());
+    iter::from_fn(move || {
+        let text = left?;
+        // Most of a cookie is its value, which nobody needs to look at byte by byte.
+        let (pair, rest) = match memchr::memchr(b';', text) {
+            Some(end) => (text.get(..end)?, text.get(end + 1..)),
+            None => (text, None),
+        };
+        left = rest;
+        Some(pair.trim_ascii())
+    })
 }
 
 /// What a pair gives the cookie of this name, if it is that cookie's.

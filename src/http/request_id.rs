@@ -4,7 +4,7 @@ use std::{cell::Cell, fmt};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::client_addr::Hop;
+use super::{client_addr::Hop, hex};
 
 /// The header that carries it.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -77,7 +77,8 @@ impl fmt::Debug for RequestId {
 /// A random number per request would cost a system call; ids need to be unique, not unguessable.
 #[derive(Debug)]
 pub struct RequestIds {
-    worker: u64,
+    /// Its digits.
+    worker: [u8; 16],
     next: Cell<u64>,
 }
 
@@ -88,7 +89,7 @@ impl RequestIds {
     /// The operating system's random source failed.
     pub fn new() -> Result<Self, getrandom::Error> {
         Ok(Self {
-            worker: getrandom::u64()?,
+            worker: hex::digits(getrandom::u64()?),
             next: Cell::new(getrandom::u64()?),
         })
     }
@@ -106,12 +107,10 @@ impl RequestIds {
     pub fn next(&self) -> RequestId {
         let count = self.next.get();
         self.next.set(count.wrapping_add(1));
-        let number = (u128::from(self.worker) << 64) | u128::from(count);
         let mut text = [0; MAX_LENGTH];
-        for (index, digit) in text.iter_mut().take(LENGTH.into()).enumerate() {
-            let nibble = (number >> (124 - 4 * index)) & 0xf;
-            *digit = char::from_digit(nibble as u32, 16).map_or(b'0', |c| c as u8);
-        }
+        let (worker, rest) = text.split_at_mut(16);
+        worker.copy_from_slice(&self.worker);
+        rest[..16].copy_from_slice(&hex::digits(count));
         RequestId { length: LENGTH, text }
     }
 }

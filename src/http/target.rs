@@ -60,8 +60,8 @@ impl<'a> NormalPath<'a> {
         if !path.starts_with('/') {
             return Err(TargetError::NotAPath);
         }
-        for segment in path.split('/') {
-            check_segment(segment.as_bytes())?;
+        for segment in path.as_bytes().split(|&byte| byte == b'/') {
+            check_segment(segment)?;
         }
         Ok(Self(path))
     }
@@ -74,11 +74,11 @@ impl<'a> NormalPath<'a> {
     /// The segments that matching looks at: decoded, without `;parameters`, empty ones left out.
     pub fn segments(self) -> impl Iterator<Item = Cow<'a, [u8]>> {
         self.0
-            .split('/')
-            .filter(|segment| !segment.is_empty())
+            .as_bytes()
+            .split(|&byte| byte == b'/')
             .filter_map(|segment| {
-                let name = segment.split(';').next().unwrap_or_default();
-                (!name.is_empty()).then(|| Cow::from(percent_encoding::percent_decode_str(name)))
+                let name = segment.split(|&byte| byte == b';').next()?;
+                (!name.is_empty()).then(|| Cow::from(percent_encoding::percent_decode(name)))
             })
     }
 }
@@ -167,7 +167,8 @@ impl<'a> Host<'a> {
         if authority.starts_with('[') {
             return Self::parse_ipv6(authority);
         }
-        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        let host_ends = authority.bytes().position(|byte| byte == b':');
+        let (host, port) = authority.split_at(host_ends.unwrap_or(authority.len()));
         if !is_port(port) {
             return Err(TargetError::BadHost);
         }

@@ -7,6 +7,8 @@ use std::{cell::Cell, fmt};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::hex;
+
 /// The header, in the spelling of HTTP/2.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -38,7 +40,7 @@ impl TraceContext {
             headers.remove(TRACESTATE);
             return ids.new_trace();
         };
-        write_hex(&mut context.0[36..52], ids.next_id());
+        context.0[36..52].copy_from_slice(&hex::digits(ids.next_id()));
         context
     }
 
@@ -98,7 +100,8 @@ impl fmt::Debug for TraceContext {
 /// They need to be unique, not unguessable.
 #[derive(Debug)]
 pub struct TraceIds {
-    worker: u64,
+    /// Its digits.
+    worker: [u8; 16],
     state: Cell<u64>,
 }
 
@@ -110,16 +113,16 @@ impl TraceIds {
     pub fn new() -> Result<Self, getrandom::Error> {
         Ok(Self {
             // Never zero, and so no trace's id is, which the standard forbids.
-            worker: getrandom::u64()? | 1,
+            worker: hex::digits(getrandom::u64()? | 1),
             state: Cell::new(getrandom::u64()?),
         })
     }
 
     fn new_trace(&self) -> TraceContext {
         let mut context = EMPTY;
-        write_hex(&mut context[3..19], self.worker);
-        write_hex(&mut context[19..35], self.next_id());
-        write_hex(&mut context[36..52], self.next_id());
+        context[3..19].copy_from_slice(&self.worker);
+        context[19..35].copy_from_slice(&hex::digits(self.next_id()));
+        context[36..52].copy_from_slice(&hex::digits(self.next_id()));
         TraceContext(context)
     }
 
@@ -130,18 +133,6 @@ impl TraceIds {
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)).max(1)
-    }
-}
-
-/// Sixteen digits.
-fn write_hex(to: &mut [u8], number: u64) {
-    for (index, digit) in to.iter_mut().enumerate() {
-        let nibble = (number >> (60 - 4 * index)) as u8 & 0xf;
-        *digit = if nibble < 10 {
-            b'0' + nibble
-        } else {
-            b'a' - 10 + nibble
-        };
     }
 }
 

@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use http::{HeaderMap, Request, header};
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use secrecy::SecretString;
 use tokio::time::timeout;
 
-use crate::{gateway::Gateway, refusal::Refusal};
+use crate::{gateway::Gateway, http::incoming::Incoming, refusal::Refusal};
 
 /// The largest form that is read, in bytes: room for the longest password and way back, several times over.
 const MAX_FORM_BYTES: usize = 16 * 1024;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use secrecy::SecretString;
 use serde::Serialize;
 
@@ -16,7 +15,10 @@ use crate::{
     authenticate::Proof,
     clock::Timestamp,
     gateway::Gateway,
-    http::cookies::{self, Presented},
+    http::{
+        cookies::{self, Presented},
+        incoming::Incoming,
+    },
     observe::audit::{self, Event},
     pages::{LoginMessage, LoginPage, UNAVAILABLE_RETRY_AFTER},
     refusal::Refusal,

@@ -1,7 +1,6 @@
 //! `/.auth/logout`: a button for people, and the end of the session.
 
 use http::{Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use super::{
     Visit,
@@ -11,7 +10,7 @@ use super::{
 use crate::{
     authenticate::{Caller, Proof},
     gateway::Gateway,
-    http::navigation,
+    http::{incoming::Incoming, navigation},
     observe::audit::{self, Event},
     pages::LogoutPage,
     refusal::Refusal,

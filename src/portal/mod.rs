@@ -2,12 +2,12 @@
 //! shadowed by a route.
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use crate::{
     address::ClientAddr,
     clock::Timestamp,
     gateway::Gateway,
+    http::incoming::Incoming,
     http::{request_id::RequestId, target::NormalPath},
     refusal::Refusal,
     respond,

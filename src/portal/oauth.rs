@@ -1,13 +1,13 @@
 //! `/.auth/token`: a token for a user name and a password (RFC 6749, section 4.3).
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::{Visit, form::Form, login::Failure, same_origin};
 use crate::{
     gateway::Gateway,
+    http::incoming::Incoming,
     observe::audit::{self, Event},
     refusal::Refusal,
     respond, token,

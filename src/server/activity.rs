@@ -5,24 +5,32 @@
 //! and tells those that are overdue.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
+    future::poll_fn,
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    task::{Context, Poll},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use crate::config::LimitsConfig;
+use crate::{clock::Timestamp, config::LimitsConfig};
+
+/// The length of a date as a header says it.
+const DATE_LENGTH: usize = 29;
 
 /// One worker's open connections.
 pub(super) struct Connections {
     open: RefCell<Vec<Arc<Activity>>>,
     clock: Arc<CoarseClock>,
     closed: Notify,
+    /// The time of day as of the last tick, as a header's value (RFC 9110, section 5.6.7).
+    date: Cell<[u8; DATE_LENGTH]>,
 }
 
 /// Milliseconds since the worker started, as of its last tick: what a connection may read for nothing. And how many
@@ -33,6 +41,8 @@ struct CoarseClock {
     header_timeout: Duration,
     idle_timeout: Duration,
     send_timeout: Duration,
+    /// The stop has begun.
+    draining: AtomicBool,
 }
 
 /// What a connection is doing, and since when.
@@ -52,7 +62,8 @@ pub(super) struct Activity {
     blocked: AtomicBool,
     /// Pieces of answers that wait for the client's leave to be sent, as HTTP/2 lets it do.
     waiting: AtomicU32,
-    overdue: Notify,
+    /// Wakes whoever serves the connection.
+    server: AtomicWaker,
 }
 
 /// Why a connection's time is up.
@@ -81,8 +92,10 @@ impl Connections {
                 header_timeout: limits.header_timeout,
                 idle_timeout: limits.idle_timeout,
                 send_timeout: limits.send_timeout,
+                draining: AtomicBool::new(false),
             }),
             closed: Notify::new(),
+            date: Cell::new(*b"Thu, 01 Jan 1970 00:00:00 GMT"),
         }
     }
 
@@ -98,7 +111,7 @@ impl Connections {
             taken: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
             waiting: AtomicU32::new(0),
-            overdue: Notify::new(),
+            server: AtomicWaker::new(),
         });
         self.open.borrow_mut().push(Arc::clone(&activity));
         Rc::new(Guard {
@@ -123,6 +136,22 @@ impl Connections {
         }
     }
 
+    /// Sets what answers say of the time of day.
+    pub(super) fn set_date(&self, now: Timestamp) {
+        let now = UNIX_EPOCH + Duration::from_millis(now.unix_millis());
+        if let Ok(date) = httpdate::fmt_http_date(now).as_bytes().try_into() {
+            self.date.set(date);
+        }
+    }
+
+    /// Tells every connection that the stop has begun.
+    pub(super) fn drain(&self) {
+        self.clock.draining.store(true, Ordering::Relaxed);
+        for activity in self.open.borrow().iter() {
+            activity.server.wake();
+        }
+    }
+
     /// Moves the clock on and tells every connection whose time is up.
     pub(super) fn close_overdue(&self, now: Instant) {
         let since_start = now.saturating_duration_since(self.clock.started);
@@ -130,7 +159,7 @@ impl Connections {
         self.clock.millis.store(now, Ordering::Relaxed);
         for activity in self.open.borrow().iter() {
             if activity.why_overdue().is_some() {
-                activity.overdue.notify_one();
+                activity.server.wake();
             }
         }
     }
@@ -153,6 +182,11 @@ impl Guard {
     pub(super) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
+
+    /// The time of day, as a header's value.
+    pub(super) fn date(&self) -> [u8; DATE_LENGTH] {
+        self.connections.date.get()
+    }
 }
 
 impl Activity {
@@ -162,13 +196,18 @@ impl Activity {
 
     /// Resolves when the connection has been idle, reading a request's head, or taking nothing for too long.
     pub(super) async fn overdue(&self) -> Overdue {
-        loop {
-            self.overdue.notified().await;
-            // A request may have come since the look that told us.
-            if let Some(why) = self.why_overdue() {
-                return why;
-            }
-        }
+        poll_fn(|context| self.poll_overdue(context)).await
+    }
+
+    /// The same for one task: the last that asked is woken.
+    pub(super) fn poll_overdue(&self, context: &mut Context<'_>) -> Poll<Overdue> {
+        self.server.register(context.waker());
+        self.why_overdue().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Whether the stop has begun. Whoever waits for it polls [`Activity::poll_overdue`] and is woken.
+    pub(super) fn is_draining(&self) -> bool {
+        self.clock.draining.load(Ordering::Relaxed)
     }
 
     fn why_overdue(&self) -> Option<Overdue> {

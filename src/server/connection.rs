@@ -1,23 +1,9 @@
 //! One connection: whose it is, TLS, the protocol it speaks, and its end, in time or overdue.
 
-use std::{
-    convert::Infallible,
-    io,
-    pin::{Pin, pin},
-    rc::Rc,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, io, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use http_body::{Body, Frame, SizeHint};
-use hyper::{
-    body::Incoming,
-    server::conn::{http1, http2},
-    service::service_fn,
-};
+use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::RecvFlags;
 use tokio::{
@@ -27,9 +13,11 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    activity::{Activity, Guard, Overdue, RequestGuard, Turn},
+    activity::{Activity, Guard, Overdue, RequestGuard},
     executor::LocalExecutor,
+    http1::{self, End, Serving},
     proxy_protocol, redirect,
+    running::Running,
     shutdown::Shutdown,
     stream::Stream,
     tls,
@@ -37,8 +25,8 @@ use super::{
 };
 use crate::{
     address::PeerAddr,
-    handle::{Answer, Peer, Worker, handle},
-    http::client_addr::Hop,
+    handle::{Peer, Worker, handle},
+    http::{client_addr::Hop, incoming::Incoming},
     upstream::Bound,
 };
 
@@ -54,10 +42,6 @@ const MAX_PENDING_RESETS: usize = 64;
 /// The most that is buffered of each stream's answer. One connection has many, and a client that opens its windows and
 /// then reads nothing fills all of them.
 const STREAM_BUFFER: usize = 64 * 1024;
-
-/// The most that is buffered of a connection's bytes at once; grown only as far as a body's speed asks for it. One of the
-/// largest pieces that an app's answers come in: more would only wait here.
-const BUFFER: usize = 128 * 1024;
 
 /// How long the last words to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -123,7 +107,7 @@ pub(super) async fn serve(mut stream: impl Stream, arrival: Arrival) {
         activity,
         bound: Rc::default(),
     };
-    let result = match tls {
+    match tls {
         None => {
             let multiplexed = tokio::select! {
                 biased;
@@ -133,33 +117,27 @@ pub(super) async fn serve(mut stream: impl Stream, arrival: Arrival) {
             };
             let Ok(Ok(multiplexed)) = multiplexed else { return };
             let stream = Taken::new(stream, &served.activity);
-            served.speak(stream, multiplexed).await
+            served.speak(stream, multiplexed).await;
         }
         Some(tls::Acceptor(acceptor)) => {
             match timeout_at(limit, handshake(&acceptor, stream, &served.activity)).await {
                 Ok(Ok(None)) => {
                     tracing::debug!(%peer, "plain HTTP where TLS is spoken");
-                    return;
                 }
                 Ok(Ok(Some(stream))) => {
                     let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     // The handshake is over; a request's head has its own time.
                     served.activity.touch();
-                    served.speak(stream, multiplexed).await
+                    served.speak(stream, multiplexed).await;
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(%peer, %error, "a TLS handshake failed");
-                    return;
                 }
                 Err(_) => {
                     tracing::debug!(%peer, "a TLS handshake took too long");
-                    return;
                 }
             }
         }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%peer, %error, "a connection ended early");
     }
 }
 
@@ -271,74 +249,51 @@ struct Served {
 }
 
 impl Served {
-    async fn speak<S>(self, stream: S, multiplexed: bool) -> hyper::Result<()>
+    async fn speak<S>(self, stream: S, multiplexed: bool)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         self.activity.set_multiplexed(multiplexed);
-        let io = TokioIo::new(Received::new(stream, &self.activity));
-        if multiplexed {
-            self.http2(io).await
-        } else {
-            self.http1(io).await
+        let peer = self.hop.peer();
+        let stream = Received::new(stream, &self.activity);
+        if !multiplexed {
+            return self.http1(stream).await;
+        }
+        if let Err(error) = self.http2(TokioIo::new(stream)).await {
+            tracing::debug!(%peer, %error, "a connection ended early");
         }
     }
 
-    async fn http1<S>(self, io: TokioIo<Received<S>>) -> hyper::Result<()>
+    async fn http1<S>(self, stream: Received<S>)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let served = Rc::new(self);
-        let max_header_bytes = served.worker.gateway.server.limits.max_header_bytes;
-        let mut connection = http1::Builder::new()
-            // Our own look at the connections does this for a fraction of a timer's cost.
-            .header_read_timeout(None)
-            .max_buf_size(max_header_bytes.max(BUFFER))
-            .max_header_size(max_header_bytes)
-            .serve_connection(io, service_fn(|request| Rc::clone(&served).answer(request)))
-            .with_upgrades();
-        let mut draining = false;
-        let overdue = loop {
-            tokio::select! {
-                // What has come already comes first: neither a limit nor the stop may lose a request.
-                biased;
-                result = &mut connection => {
-                    result?;
-                    break None;
-                }
-                why = served.activity.overdue() => break Some(why),
-                () = served.shutdown.started_and_no_news(), if !draining => {
-                    draining = true;
-                    // A head that is coming in is waited for; `answer` sees that it is the last.
-                    if !served.activity.is_mid_head() {
-                        Pin::new(&mut connection).graceful_shutdown();
-                    }
-                }
-            }
+        let serving = Serving {
+            guard: &served.guard,
+            shutdown: &served.shutdown,
+            max_header_bytes: served.worker.gateway.server.limits.max_header_bytes,
         };
+        let (end, mut stream) =
+            http1::serve(stream, serving, |request| Rc::clone(&served).answer(request)).await;
         // Whoever takes nothing of an answer would take our last words for a part of it.
         let can_be_told = served.activity.is_mid_head() && !served.activity.is_blocked();
-        match overdue {
-            Some(Overdue::Stalled) => return Ok(()),
-            Some(Overdue::Silent) if !can_be_told => return Ok(()),
-            Some(Overdue::Silent) | None => {}
-        }
-        // `None` after an upgrade.
-        let Some(parts) = connection.into_parts() else {
-            return Ok(());
+        let last_words = match end {
+            End::Gone | End::Upgraded | End::Overdue(Overdue::Stalled) => return,
+            End::Overdue(Overdue::Silent) if !can_be_told => return,
+            // Nothing has been answered since the head began, so this is the connection's next answer.
+            End::Overdue(Overdue::Silent) => Some(REQUEST_TIMEOUT),
+            End::Finished => None,
         };
-        let mut stream = parts.io.into_inner();
         // A client that does not take the last words in time does not get them.
         let _ = timeout(FAREWELL, async {
-            if overdue.is_some() {
-                // Nothing has been answered since the head began, so this is the connection's next answer.
-                stream.write_all(REQUEST_TIMEOUT).await?;
+            if let Some(words) = last_words {
+                stream.write_all(words).await?;
                 stream.shutdown().await?;
             }
             linger(stream).await
         })
         .await;
-        Ok(())
     }
 
     async fn http2<S>(self, io: TokioIo<Received<S>>) -> hyper::Result<()>
@@ -357,7 +312,10 @@ impl Served {
             .max_send_buf_size(STREAM_BUFFER)
             .serve_connection(
                 io,
-                service_fn(move |request| Rc::clone(&for_requests).answer(request)),
+                service_fn(move |request: Request<hyper::body::Incoming>| {
+                    let served = Rc::clone(&for_requests);
+                    async move { Ok::<_, Infallible>(served.answer(request.map(Incoming::Http2)).await) }
+                }),
             );
         let mut connection = pin!(connection);
         let mut draining = false;
@@ -388,7 +346,7 @@ impl Served {
         }
     }
 
-    async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<Running>, Infallible> {
+    async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<Running> {
         let running = RequestGuard::new(&self.guard);
         let is_http2 = request.version() == Version::HTTP_2;
         let mut response = match self.purpose {
@@ -407,42 +365,6 @@ impl Served {
                 .headers_mut()
                 .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        // Our own answers are whole by now. A client that does not take one (HTTP/2 lets it keep its window shut) is
-        // idle: were its request still running, its connection would be held for as long as it likes.
-        let turn = (!response.body().is_own()).then(|| Turn::new(running));
-        Ok(response.map(|answer| Running { answer, turn }))
-    }
-}
-
-/// An answer's body, and the request that runs until it has gone out, where the answer comes from an upstream.
-struct Running {
-    answer: Answer,
-    turn: Option<Turn>,
-}
-
-impl Body for Running {
-    type Data = Bytes;
-    type Error = <Answer as Body>::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Some(turn) = &mut self.turn {
-            turn.asked();
-        }
-        let frame = Pin::new(&mut self.answer).poll_frame(context);
-        if let (Poll::Ready(Some(_)), Some(turn)) = (&frame, &mut self.turn) {
-            turn.gave();
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.answer.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.answer.size_hint()
+        response.map(|answer| Running::new(answer, running))
     }
 }

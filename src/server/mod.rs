@@ -30,10 +30,12 @@ mod activity;
 mod connection;
 mod descriptors;
 mod executor;
+mod http1;
 mod keeper;
 pub mod listen;
 pub mod proxy_protocol;
 mod redirect;
+mod running;
 pub mod self_signed;
 pub mod shutdown;
 mod socket_file;
@@ -153,6 +155,7 @@ fn run_worker(shared: Shared, sockets: listen::Sockets) -> Result<(), ServeError
         trace_ids: TraceIds::new()?,
     });
     let connections = Rc::new(Connections::new(&limits));
+    connections.set_date(worker.gateway.clock.now());
     runtime.block_on(async {
         let gateway = Accepting {
             worker: Rc::clone(&worker),
@@ -183,6 +186,7 @@ fn run_worker(shared: Shared, sockets: listen::Sockets) -> Result<(), ServeError
         }
         tokio::task::spawn_local(watch(Rc::clone(&worker), Rc::clone(&connections), tick));
         shared.shutdown.started().await;
+        connections.drain();
         let finished = async {
             // Whoever they accept last counts as well.
             for accepting in accepting {
@@ -219,6 +223,7 @@ async fn watch(worker: Rc<Worker>, connections: Rc<Connections>, tick: Duration)
         ticks.tick().await;
         let now = Instant::now();
         connections.close_overdue(now);
+        connections.set_date(worker.gateway.clock.now());
         worker.pool.tick(now);
     }
 }

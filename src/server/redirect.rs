@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use crate::{
     handle::{Answer, Worker},
     http::{
         client_addr::{Hop, Origin},
         framing,
+        incoming::Incoming,
         target::Target,
         trace_context::TraceContext,
     },

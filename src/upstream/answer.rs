@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::ext::ReasonPhrase;
 
-use crate::http::body::UploadError;
+use crate::http::{body::UploadError, http1::decode::Malformed};
 
 /// What stands behind a body.
 pub type Trailers = HeaderMap;
@@ -60,4 +60,13 @@ pub enum Broken {
     /// It was the request that broke off.
     #[error(transparent)]
     Upload(#[from] UploadError),
+}
+
+impl From<Malformed> for Broken {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Chunks => Self::Framing,
+            Malformed::TooLarge => Self::TooLarge,
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fmt,
-    hash::{Hash, Hasher},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
@@ -16,6 +16,8 @@ pub struct Upstream {
     url: UpstreamUrl,
     tls: UpstreamTls,
     client: Option<Client>,
+    /// Made once: every request looks its upstream's connections up.
+    hash: u64,
 }
 
 impl Upstream {
@@ -41,8 +43,7 @@ impl Eq for Upstream {}
 
 impl Hash for Upstream {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.url.hash(state);
-        self.tls.hash(state);
+        state.write_u64(self.hash);
     }
 }
 
@@ -69,6 +70,7 @@ impl Upstreams {
             url: url.clone(),
             tls: tls.clone(),
             client: None,
+            hash: BuildHasherDefault::<DefaultHasher>::default().hash_one((url, tls)),
         };
         if let Some(made) = self.made.get(&upstream) {
             return Ok(Arc::clone(made));

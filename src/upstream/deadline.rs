@@ -59,6 +59,11 @@ impl Deadlines {
         }
     }
 
+    /// The time, as of the last tick: it costs no call of the system.
+    pub fn now(&self) -> Instant {
+        self.now.get()
+    }
+
     /// Moves the time on and wakes what is over.
     pub fn tick(&self, now: Instant) {
         self.now.set(now);

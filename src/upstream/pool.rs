@@ -81,7 +81,7 @@ impl Pool {
 
     /// Keeps a connection whose answer has been read to its end.
     pub fn put(&self, upstream: &Arc<Upstream>, connection: http1::Connection) {
-        self.lane(upstream).put(connection);
+        self.lane(upstream).put(connection, self.deadlines.now());
     }
 
     /// Once a tick: closes connections that were not used for long or that the upstream closed, and wakes whoever has

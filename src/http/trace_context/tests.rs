@@ -101,8 +101,6 @@ fn traces_and_spans_are_new_each_time_on_every_worker() {
 
 #[test]
 fn digits_stand_for_their_numbers() {
-    let mut digits = [0; 16];
-    write_hex(&mut digits, 0x0123_4567_89ab_cdef);
-    assert_eq!(&digits, b"0123456789abcdef");
+    let digits = hex::digits(0x0123_4567_89ab_cdef);
     assert_eq!(digits.map(value), std::array::from_fn(|index| index as u8));
 }

@@ -12,12 +12,14 @@ use tokio::io::AsyncReadExt;
 
 use super::{
     Broken, Connection, FIRST_READ, LARGEST_READ, Stream,
-    decode::{Decoded, Decoder},
     request::{Framing, Sending},
     response::Received,
 };
 use crate::{
-    http::body::Upload,
+    http::{
+        body::Upload,
+        http1::decode::{Decoded, Decoder},
+    },
     upstream::{Head, Piece},
 };
 
@@ -172,7 +174,7 @@ impl Exchange {
                 Ok(Decoded::Trailers(trailers)) => return Poll::Ready(Some(Ok(Piece::Trailers(trailers)))),
                 Ok(Decoded::End) => return Poll::Ready(None),
                 Ok(Decoded::NeedsMore) => {}
-                Err(error) => return Poll::Ready(Some(Err(error))),
+                Err(error) => return Poll::Ready(Some(Err(error.into()))),
             }
             match ready!(self.poll_fill(context)) {
                 Ok(0) if self.body.ends_with_connection() => {

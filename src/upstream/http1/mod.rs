@@ -2,9 +2,8 @@
 //!
 //! A general client drives its connections in tasks of their own and moves every header through a map. Here the head is
 //! written as bytes, the answer's is parsed where it was received, and no other task is woken: half of what a request
-//! costs. [`request`] writes, [`response`] reads heads, [`decode`] bodies; httparse does the parsing.
+//! costs. [`request`] writes, [`response`] reads heads; httparse does the parsing.
 
-mod decode;
 mod exchange;
 mod request;
 mod response;

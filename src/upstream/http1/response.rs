@@ -1,11 +1,16 @@
 //! Reading the head of an answer.
 
+use std::mem::MaybeUninit;
+
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::ext::ReasonPhrase;
 
-use super::{Broken, decode::Decoder};
-use crate::{http::hygiene, upstream::Head};
+use super::Broken;
+use crate::{
+    http::{http1::decode::Decoder, hygiene},
+    upstream::Head,
+};
 
 /// The most header lines of an answer.
 const MAX_HEADERS: usize = 128;
@@ -38,6 +43,9 @@ impl Received {
     /// # Errors
     /// It is no HTTP/1.1, or its framing has more than one reading.
     pub(super) fn take(buffer: &mut BytesMut, method: &Method) -> Result<Option<Self>, Broken> {
+        if buffer.is_empty() {
+            return Ok(None);
+        }
         let Some(parsed) = parse(buffer)? else {
             return Ok(None);
         };
@@ -165,9 +173,12 @@ impl Framing {
 }
 
 fn parse(buffer: &BytesMut) -> Result<Option<Parsed>, Broken> {
-    let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut fields);
-    let length = match httparse::ParserConfig::default().parse_response(&mut response, buffer)? {
+    // Left as it is until the parser has written to it: most answers have a tenth of so many.
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let parsed = parser.parse_response_with_uninit_headers(&mut response, buffer, &mut fields)?;
+    let length = match parsed {
         httparse::Status::Complete(length) => length,
         httparse::Status::Partial => return Ok(None),
     };

@@ -85,12 +85,13 @@ impl Lane {
         None
     }
 
-    pub(super) fn put(&self, connection: http1::Connection) {
+    /// Keeps a connection. `now` may be as old as the last tick.
+    pub(super) fn put(&self, connection: http1::Connection, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MAX_IDLE {
             idle.push(Idle {
                 connection,
-                since: Instant::now(),
+                since: now,
             });
         }
     }

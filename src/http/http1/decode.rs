@@ -1,10 +1,9 @@
-//! Where the body of an answer ends (RFC 9112, sections 6 and 7.1).
+//! Where a body ends (RFC 9112, sections 6 and 7.1).
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::Broken;
-use crate::{http::hygiene, upstream::Trailers};
+use crate::http::hygiene;
 
 /// The longest line with a chunk's size and its extensions, in bytes.
 const MAX_SIZE_LINE: usize = 4 * 1024;
@@ -15,10 +14,10 @@ const MAX_TRAILER_LINES: usize = 64;
 
 /// Takes a body out of a connection's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decoder {
+pub enum Decoder {
     /// So many bytes more.
     Length(u64),
-    /// Until the upstream closes.
+    /// Until the sender closes, as only answers may.
     UntilClose,
     /// In chunks.
     Chunked(Chunk),
@@ -26,7 +25,7 @@ pub(super) enum Decoder {
 
 /// Where in a body of chunks the reader is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Chunk {
+pub enum Chunk {
     /// Before a chunk's size.
     Size,
     /// In its data, with so many bytes to come.
@@ -41,37 +40,56 @@ pub(super) enum Chunk {
 
 /// What a decoder made of the bytes so far.
 #[derive(Debug)]
-pub(super) enum Decoded {
+pub enum Decoded {
+    /// The next piece.
     Data(Bytes),
-    Trailers(Trailers),
+    /// What stands behind the body, without hop-by-hop headers.
+    Trailers(HeaderMap),
+    /// The body is over.
     End,
+    /// Nothing before more bytes have come.
     NeedsMore,
 }
 
+/// Why a body has no end that everybody would see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Its chunks are none.
+    #[error("the body's chunks are malformed")]
+    Chunks,
+    /// What stands behind it goes on without an end.
+    #[error("the trailers are too large")]
+    TooLarge,
+}
+
 impl Decoder {
-    pub(super) fn none() -> Self {
+    /// No body.
+    pub fn none() -> Self {
         Self::Length(0)
     }
 
-    pub(super) fn length(length: u64) -> Self {
+    /// A body of so many bytes.
+    pub fn length(length: u64) -> Self {
         Self::Length(length)
     }
 
-    pub(super) fn chunked() -> Self {
+    /// A body in chunks.
+    pub fn chunked() -> Self {
         Self::Chunked(Chunk::Size)
     }
 
-    pub(super) fn until_close() -> Self {
+    /// A body that ends with its connection.
+    pub fn until_close() -> Self {
         Self::UntilClose
     }
 
     /// Whether nothing more comes.
-    pub(super) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunk::Over))
     }
 
     /// How much is to come, where that is known.
-    pub(super) fn left(&self) -> Option<u64> {
+    pub fn left(&self) -> Option<u64> {
         match self {
             Self::Length(left) => Some(*left),
             Self::Chunked(Chunk::Over) => Some(0),
@@ -79,8 +97,8 @@ impl Decoder {
         }
     }
 
-    /// Whether the upstream may close now without having broken off.
-    pub(super) fn ends_with_connection(&self) -> bool {
+    /// Whether the sender may close now without having broken off.
+    pub fn ends_with_connection(&self) -> bool {
         matches!(self, Self::UntilClose)
     }
 
@@ -88,7 +106,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The chunks are malformed.
-    pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, Broken> {
+    pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, Malformed> {
         match self {
             Self::Length(0) => Ok(Decoded::End),
             Self::Length(left) => Ok(data(buffer, left)),
@@ -110,10 +128,17 @@ fn data(buffer: &mut BytesMut, left: &mut u64) -> Decoded {
 }
 
 impl Chunk {
-    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, Broken> {
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, Malformed> {
         loop {
             match self {
-                Self::Size => match httparse::parse_chunk_size(buffer).map_err(|_| Broken::Framing)? {
+                Self::Size => match httparse::parse_chunk_size(buffer).map_err(|_| Malformed::Chunks)? {
+                    // The line ends in CRLF. Whoever takes an LF before that for its end reads other chunks than we do
+                    // (CVE-2025-22871, and others).
+                    httparse::Status::Complete((length, _))
+                        if memchr::memchr(b'\n', buffer.get(..length - 1).unwrap_or_default()).is_some() =>
+                    {
+                        return Err(Malformed::Chunks);
+                    }
                     httparse::Status::Complete((length, size)) => {
                         buffer.advance(length);
                         *self = if size == 0 {
@@ -122,7 +147,9 @@ impl Chunk {
                             Self::Data(size)
                         };
                     }
-                    httparse::Status::Partial if buffer.len() > MAX_SIZE_LINE => return Err(Broken::Framing),
+                    httparse::Status::Partial if buffer.len() > MAX_SIZE_LINE => {
+                        return Err(Malformed::Chunks);
+                    }
                     httparse::Status::Partial => return Ok(Decoded::NeedsMore),
                 },
                 Self::Data(0) => *self = Self::End,
@@ -132,7 +159,7 @@ impl Chunk {
                         buffer.advance(2);
                         *self = Self::Size;
                     }
-                    Some(_) => return Err(Broken::Framing),
+                    Some(_) => return Err(Malformed::Chunks),
                     None => return Ok(Decoded::NeedsMore),
                 },
                 Self::Trailers => {
@@ -150,25 +177,26 @@ impl Chunk {
     }
 }
 
-fn take_trailers(buffer: &mut BytesMut) -> Result<Option<Trailers>, Broken> {
+fn take_trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, Malformed> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_TRAILER_LINES];
-    let (length, trailers) = match httparse::parse_headers(buffer, &mut fields)? {
-        httparse::Status::Complete((length, fields)) => {
-            let mut trailers = Trailers::with_capacity(fields.len());
-            for field in fields {
-                let (Ok(name), Ok(value)) = (
-                    HeaderName::from_bytes(field.name.as_bytes()),
-                    HeaderValue::from_bytes(field.value),
-                ) else {
-                    return Err(Broken::Framing);
-                };
-                trailers.append(name, value);
+    let (length, trailers) =
+        match httparse::parse_headers(buffer, &mut fields).map_err(|_| Malformed::Chunks)? {
+            httparse::Status::Complete((length, fields)) => {
+                let mut trailers = HeaderMap::with_capacity(fields.len());
+                for field in fields {
+                    let (Ok(name), Ok(value)) = (
+                        HeaderName::from_bytes(field.name.as_bytes()),
+                        HeaderValue::from_bytes(field.value),
+                    ) else {
+                        return Err(Malformed::Chunks);
+                    };
+                    trailers.append(name, value);
+                }
+                (length, trailers)
             }
-            (length, trailers)
-        }
-        httparse::Status::Partial if buffer.len() > MAX_TRAILERS => return Err(Broken::TooLarge),
-        httparse::Status::Partial => return Ok(None),
-    };
+            httparse::Status::Partial if buffer.len() > MAX_TRAILERS => return Err(Malformed::TooLarge),
+            httparse::Status::Partial => return Ok(None),
+        };
     buffer.advance(length);
     let mut trailers = trailers;
     hygiene::remove_hop_by_hop(&mut trailers);

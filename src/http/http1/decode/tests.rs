@@ -8,7 +8,7 @@ fn decoded(
     mut decoder: Decoder,
     bytes: &[u8],
     sizes: &[usize],
-) -> Result<(Vec<u8>, usize, Vec<u8>, bool), Broken> {
+) -> Result<(Vec<u8>, usize, Vec<u8>, bool), Malformed> {
     let (mut data, mut trailers) = (Vec::new(), 0);
     let mut buffer = BytesMut::new();
     let mut sizes = sizes.iter().copied().chain(std::iter::repeat(usize::MAX));

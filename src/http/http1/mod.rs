@@ -1,0 +1,5 @@
+//! HTTP/1.1 as it is on a connection (RFC 9112), whichever side of it we are: [`decode`] finds the ends of bodies,
+//! [`wire`] is the client's connection, of which a request's body and the server each use a part.
+
+pub mod decode;
+pub mod wire;
