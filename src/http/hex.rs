@@ -1,13 +1,20 @@
 //! Numbers as lower-case hexadecimal digits, for the ids that every request gets.
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// The digit of a number below sixteen.
+const fn digit(number: u8) -> u8 {
+    match number {
+        0..=9 => b'0' + number,
+        _ => b'a' + number - 10,
+    }
+}
 
 /// The sixteen digits of a number.
 pub(super) fn digits(number: u64) -> [u8; 16] {
     let mut text = [b'0'; 16];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(number.to_be_bytes()) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 0xf)];
+    let (pairs, _) = text.as_chunks_mut::<2>();
+    for ([high, low], byte) in pairs.iter_mut().zip(number.to_be_bytes()) {
+        *high = digit(byte >> 4);
+        *low = digit(byte & 0xf);
     }
     text
 }

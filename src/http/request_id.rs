@@ -108,9 +108,10 @@ impl RequestIds {
         let count = self.next.get();
         self.next.set(count.wrapping_add(1));
         let mut text = [0; MAX_LENGTH];
-        let (worker, rest) = text.split_at_mut(16);
-        worker.copy_from_slice(&self.worker);
-        rest[..16].copy_from_slice(&hex::digits(count));
+        let (places, _) = text.as_chunks_mut::<16>();
+        for (place, digits) in places.iter_mut().zip([self.worker, hex::digits(count)]) {
+            *place = digits;
+        }
         RequestId { length: LENGTH, text }
     }
 }
