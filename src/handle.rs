@@ -2,7 +2,7 @@
 
 use std::{any::Any, rc::Rc, sync::Arc, time::Instant};
 
-use http::{Method, Request, Response, header};
+use http::{Method, Request, Response, Version, header};
 use http_body::Body;
 
 use crate::{
@@ -100,8 +100,9 @@ pub async fn handle<G: Clone + 'static>(
     match response.body_mut().take_tunnel() {
         None => telling.with(response),
         Some(tunnel) => {
+            let status = response.status();
             tokio::task::spawn_local(async move {
-                telling.through(tunnel).await;
+                telling.through(status, tunnel).await;
                 drop(peer.guard);
             });
             response
@@ -126,7 +127,8 @@ async fn pipeline<G: Clone + 'static>(
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Refusal::NeverForwarded(request.method().clone()));
     }
-    if !framing::has_one_reading(request.headers()) {
+    // (HTTP/1 is read by our own rules, which are no weaker.)
+    if request.version() == Version::HTTP_2 && !framing::has_one_reading(request.headers()) {
         return Err(Refusal::Framing);
     }
     let target = Target::of(request.uri(), request.version(), request.headers())?;
@@ -137,6 +139,10 @@ async fn pipeline<G: Clone + 'static>(
 
     // Our own addresses come before the routes, so that none can shadow them.
     if let Some(address) = OwnAddress::of(target.path) {
+        // None of them holds a conversation, and over HTTP/2 a page would look like one.
+        if matches!(request.body(), Incoming::WebSocket(_)) {
+            return Err(Refusal::NeverForwarded(Method::CONNECT));
+        }
         let visit = Visit {
             client: origin.client,
             scheme,

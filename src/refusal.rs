@@ -61,6 +61,9 @@ pub enum Refusal {
     /// The upstream changed the protocol without having been asked to (RFC 9110, section 15.2.2).
     #[error("the upstream changed the protocol unasked")]
     UnaskedUpgrade,
+    /// The upstream did not agree to the WebSocket that a client of HTTP/2 asked for (RFC 8441), where it looks as if.
+    #[error("the upstream speaks no WebSocket here")]
+    NoWebSocket,
     /// The upstream took too long.
     #[error("the upstream took too long to {0}")]
     UpstreamTimeout(UpstreamStage),
@@ -130,6 +133,7 @@ impl Refusal {
             Self::UpstreamUnreachable(_) => "upstream_unreachable",
             Self::UpstreamFailed(_) => "upstream_failed",
             Self::UnaskedUpgrade => "unasked_upgrade",
+            Self::NoWebSocket => "no_websocket",
             Self::UpstreamTimeout(_) => "upstream_timeout",
             Self::UpstreamsDown { .. } => "upstreams_down",
             Self::NoOwnAddress => "no_own_address",

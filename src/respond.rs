@@ -89,9 +89,10 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        Refusal::UpstreamUnreachable(_) | Refusal::UpstreamFailed(_) | Refusal::UnaskedUpgrade => {
-            StatusCode::BAD_GATEWAY
-        }
+        Refusal::UpstreamUnreachable(_)
+        | Refusal::UpstreamFailed(_)
+        | Refusal::UnaskedUpgrade
+        | Refusal::NoWebSocket => StatusCode::BAD_GATEWAY,
         Refusal::UpstreamsDown { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
     }
@@ -107,6 +108,7 @@ fn detail(refusal: &Refusal) -> String {
         Refusal::UpstreamUnreachable(_)
         | Refusal::UpstreamFailed(_)
         | Refusal::UnaskedUpgrade
+        | Refusal::NoWebSocket
         | Refusal::UpstreamsDown { .. } => "The app behind this address does not answer.".to_owned(),
         Refusal::UpstreamTimeout(_) => "The app behind this address took too long.".to_owned(),
         Refusal::Internal(_) => "The gateway failed; its log says how.".to_owned(),

@@ -67,6 +67,10 @@ fn run(arguments: &Arguments, password: &mut dyn io::Read) -> anyhow::Result<Rep
     let stage = Stage::set(arguments, password, &bar)?;
     let load = Load::new(arguments);
     let mut report = Report::new(arguments, &stage.cases);
+    for case in &stage.cases {
+        bar.set_message(format!("{} (before the first round)", case.name));
+        driver::show_credentials(&load, &case.target, &bar)?;
+    }
     for round in 1..=arguments.rounds() {
         for (case, row) in stage.cases.iter().zip(&mut report.rows) {
             bar.set_message(format!("{} ({round}/{})", case.name, arguments.rounds()));

@@ -202,7 +202,7 @@ pub async fn forward(
     asked: &mut Option<usize>,
 ) -> Result<Response<Returning>, Refusal> {
     let route = permit.route();
-    let upgrade = upgrade::requested(&request);
+    let upgrade = upgrade::requested(&request)?;
     // Taken before the request comes apart; it resolves once we have answered 101.
     let client_side = upgrade.as_ref().and_then(|_| request.body().client_side());
     let (head, body) = request.into_parts();
@@ -248,12 +248,20 @@ pub async fn forward(
     }
     if answered.head.status == StatusCode::SWITCHING_PROTOCOLS {
         return upgrade::join(
+            trip.upgrade.as_ref(),
             client_side,
             answered.place,
             answered.exchange,
             answered.head,
             route,
         );
+    }
+    if trip
+        .upgrade
+        .as_ref()
+        .is_some_and(|upgrade| upgrade.is_missed_by(answered.head.status))
+    {
+        return Err(Refusal::NoWebSocket);
     }
     let home = trip.home(pool, &answered);
     let Answered {

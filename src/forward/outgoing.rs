@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 
 use super::{Forwarding, Trip};
@@ -24,7 +23,7 @@ use crate::{
 const USUAL_HEAD: usize = 1024;
 
 /// The head of an HTTP/1.1 request, as the upstream sees it, with the empty line at its end.
-pub(super) fn http1_head(trip: &Trip<'_>, upstream: &UpstreamUrl) -> Bytes {
+pub(super) fn http1_head(trip: &Trip<'_>, upstream: &UpstreamUrl) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(USUAL_HEAD);
     for part in [trip.head.method.as_str(), " ", trip.target(), " HTTP/1.1\r\n"] {
         bytes.extend_from_slice(part.as_bytes());
@@ -35,7 +34,7 @@ pub(super) fn http1_head(trip: &Trip<'_>, upstream: &UpstreamUrl) -> Bytes {
         }
     });
     bytes.extend_from_slice(b"\r\n");
-    bytes.into()
+    bytes
 }
 
 /// The head of an HTTP/2 request.
@@ -97,6 +96,9 @@ fn headers(trip: &Trip<'_>, upstream: &UpstreamUrl, protocol: Protocol, put: &mu
     if let Some(upgrade) = trip.upgrade.as_ref().filter(|_| protocol == Protocol::Http1) {
         put("connection", b"upgrade");
         put("upgrade", upgrade.protocol.as_bytes());
+        if let Some(key) = &upgrade.key {
+            put("sec-websocket-key", key.as_bytes());
+        }
     } else if wants_trailers(sent) {
         // RFC 9110, section 10.1.4: a header of one connection, and said to be one.
         if protocol == Protocol::Http1 {
@@ -134,9 +136,7 @@ fn passing(sent: &HeaderMap, permit: &Permit, context: &Forwarding<'_>, put: &mu
     );
     let named = hygiene::named_by_connection(sent);
     for (name, value) in sent {
-        let stays_here = *name == header::HOST
-            || *name == header::COOKIE
-            || *name == header::CONTENT_LENGTH
+        let stays_here = matches!(name.as_str(), "host" | "cookie" | "content-length")
             || (by_token && *name == header::AUTHORIZATION)
             || hygiene::is_hop_by_hop(name)
             || context.own_headers.contains(name.as_str())

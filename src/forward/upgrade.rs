@@ -8,12 +8,15 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional},
     time::{Instant, sleep_until},
 };
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::returning::Returning;
 use crate::{
@@ -31,11 +34,29 @@ use crate::{
 pub(super) struct Upgrade {
     /// The `Upgrade` header.
     pub(super) protocol: HeaderValue,
+    /// The question that shows whether an upstream speaks WebSocket (RFC 6455, section 4.1), where it is ours to ask: over
+    /// HTTP/2 no client does.
+    pub(super) key: Option<String>,
 }
 
 /// The upgrade that a request asks for and that is passed on. A server may ignore any (RFC 9110, section 7.8),
 /// and we do where the new protocol is HTTP again: requests inside it would go past every rule.
-pub(super) fn requested(request: &Request<Incoming>) -> Option<Upgrade> {
+///
+/// # Errors
+/// The system's random source failed.
+pub(super) fn requested(request: &Request<Incoming>) -> Result<Option<Upgrade>, Refusal> {
+    let Incoming::WebSocket(_) = request.body() else {
+        return Ok(requested_by_headers(request));
+    };
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|_| Refusal::Internal("the system's random source failed"))?;
+    Ok(Some(Upgrade {
+        protocol: HeaderValue::from_static("websocket"),
+        key: Some(BASE64_STANDARD.encode(key)),
+    }))
+}
+
+fn requested_by_headers(request: &Request<Incoming>) -> Option<Upgrade> {
     let headers = request.headers();
     let asks = request.version() == Version::HTTP_11
         && hygiene::tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
@@ -44,6 +65,7 @@ pub(super) fn requested(request: &Request<Incoming>) -> Option<Upgrade> {
     let only_one = headers.get_all(header::UPGRADE).iter().nth(1).is_none();
     (only_one && names.peek().is_some() && !names.any(is_http)).then(|| Upgrade {
         protocol: protocol.clone(),
+        key: None,
     })
 }
 
@@ -55,17 +77,39 @@ fn is_http(protocol: &str) -> bool {
         .any(|http| name.starts_with(http))
 }
 
+impl Upgrade {
+    /// Whether an answer would be taken for a conversation that has begun, which it is not: over HTTP/2 every success is
+    /// one (RFC 8441, section 5).
+    pub(super) fn is_missed_by(&self, status: StatusCode) -> bool {
+        self.key.is_some() && status.is_success()
+    }
+
+    /// Whether the upstream has understood what it agrees to.
+    fn is_agreed_to(&self, head: &Head) -> bool {
+        let accept = head.headers.get(header::SEC_WEBSOCKET_ACCEPT);
+        self.key.as_ref().is_none_or(|key| {
+            accept.is_some_and(|accept| accept.as_bytes() == derive_accept_key(key.as_bytes()).as_bytes())
+        })
+    }
+}
+
 /// The answer 101, and the tunnel in place of its body.
 pub(super) fn join(
+    asked: Option<&Upgrade>,
     client: Option<ClientSide>,
     place: Place,
     exchange: Exchange,
     head: Head,
     route: &Route,
 ) -> Result<Response<Returning>, Refusal> {
-    let (Some(client), Some((upstream, early))) = (client, exchange.into_upgraded()) else {
+    let (Some(asked), Some(client), Some((upstream, early))) = (asked, client, exchange.into_upgraded())
+    else {
         return Err(Refusal::UnaskedUpgrade);
     };
+    if !asked.is_agreed_to(&head) {
+        return Err(Refusal::NoWebSocket);
+    }
+    let is_http2 = matches!(client, ClientSide::Http2(_));
     let tunnel = Tunnel {
         client,
         upstream,
@@ -77,6 +121,12 @@ pub(super) fn join(
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     let headers = response.headers_mut();
+    if is_http2 {
+        headers.remove(header::SEC_WEBSOCKET_ACCEPT);
+        headers.remove(header::CONTENT_LENGTH);
+        *response.status_mut() = StatusCode::OK;
+        return Ok(response);
+    }
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     if let Some(protocol) = head.upgrade {
         headers.insert(header::UPGRADE, protocol);
@@ -98,35 +148,60 @@ pub struct Tunnel {
 
 impl Tunnel {
     /// Carries bytes both ways until both sides have finished, one breaks off, or neither has said anything for the
-    /// route's idle timeout. Counts the bytes that go down. Begins once the answer 101 has gone out.
+    /// route's idle timeout. Counts the bytes that go down. Begins once the answer has gone out.
     ///
     /// # Errors
     /// The conversation did not come to its end.
     pub async fn run(self, down: &Cell<u64>) -> io::Result<()> {
-        let ClientSide::Http1(mut client) = self.client;
-        client.begun().await?;
-        client.write_all(&self.early).await?;
-        down.set(down.get() + self.early.len() as u64);
+        let Self {
+            client,
+            upstream,
+            early,
+            idle,
+            _place,
+        } = self;
         let last = Cell::new(Instant::now());
-        let mut upstream = Watched {
-            inner: self.upstream,
+        let upstream = Watched {
+            inner: upstream,
             last: &last,
             down,
         };
-        let copied = copy_bidirectional(&mut client, &mut upstream);
-        let Some(limit) = self.idle else {
-            return copied.await.map(drop);
-        };
-        let stalled = async {
-            // Every byte passes the upstream side, one way or the other, and moves `last` on.
-            while last.get().elapsed() < limit {
-                sleep_until(last.get() + limit).await;
+        down.set(down.get() + early.len() as u64);
+        match client {
+            ClientSide::Http1(client) => {
+                client.begun().await?;
+                carry(client, upstream, &early, idle).await
             }
-        };
-        tokio::select! {
-            result = copied => result.map(drop),
-            () = stalled => Err(io::ErrorKind::TimedOut.into()),
+            ClientSide::Http2(upgrade) => {
+                let client = TokioIo::new(upgrade.await.map_err(io::Error::other)?);
+                carry(client, upstream, &early, idle).await
+            }
         }
+    }
+}
+
+async fn carry<C: AsyncRead + AsyncWrite + Unpin>(
+    mut client: C,
+    mut upstream: Watched<'_, Stream>,
+    early: &[u8],
+    idle: Option<Duration>,
+) -> io::Result<()> {
+    let last = upstream.last;
+    client.write_all(early).await?;
+    client.flush().await?;
+    let copied = copy_bidirectional(&mut client, &mut upstream);
+    let Some(limit) = idle else {
+        return copied.await.map(drop);
+    };
+    let stalled = async {
+        // Every byte passes the upstream side, one way or the other, and moves `last` on.
+        while last.get().elapsed() < limit {
+            sleep_until(last.get() + limit).await;
+        }
+    };
+    tokio::select! {
+        result = copied => result.map(drop),
+        () = stalled => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 

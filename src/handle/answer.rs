@@ -84,6 +84,7 @@ impl Story {
             Refusal::UpstreamUnreachable(_)
             | Refusal::UpstreamFailed(_)
             | Refusal::UnaskedUpgrade
+            | Refusal::NoWebSocket
             | Refusal::UpstreamTimeout(_)
             | Refusal::UpstreamsDown { .. }
             | Refusal::Internal(_) => {
@@ -180,8 +181,8 @@ impl Telling {
     }
 
     /// Goes on until an upgraded connection has ended, or whoever began it has signed out or is let in no more.
-    pub(super) async fn through(mut self: Box<Self>, tunnel: Tunnel) {
-        self.status = Some(StatusCode::SWITCHING_PROTOCOLS);
+    pub(super) async fn through(mut self: Box<Self>, status: StatusCode, tunnel: Tunnel) {
+        self.status = Some(status);
         let request_id = self.story.request_id.as_str();
         tokio::select! {
             result = tunnel.run(&self.bytes) => {

@@ -1,7 +1,5 @@
-//! Where a request's body ends, beyond what hyper holds.
-//!
-//! hyper refuses most of what has two readings. It takes the last of several transfer codings for all of them,
-//! and h2 takes an empty Content-Length for 0: other programs do not.
+//! Where a request's body ends, beyond what HTTP/2 says: h2 takes an empty Content-Length for 0, and lets a transfer
+//! coding pass that means nothing to it. Whoever the request is handed on to may not.
 
 use http::{HeaderMap, header};
 

@@ -34,19 +34,6 @@ const OWN_PREFIXES: &[&str] = &["remote-", "x-forwarded-", "x-portcullis-"];
 /// Headers by which apps let a form say PUT or DELETE.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
 
-/// Headers of one connection rather than of the message (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 6] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-];
-
-/// The same without a constant, and one that would let a client speak HTTP/2 past us (RFC 7540, section 3.2.1).
-const HOP_BY_HOP_TOO: [&str; 3] = ["http2-settings", "keep-alive", "proxy-connection"];
-
 /// The names that are taken out of every request before ours are put in.
 ///
 /// Names that a route sets count on all routes: an app behind two routes, one of them public, would
@@ -118,9 +105,21 @@ fn fold(byte: u8) -> u8 {
     }
 }
 
-/// Whether a header belongs to a connection rather than to its message.
+/// Whether a header belongs to a connection rather than to its message (RFC 9110, section 7.6.1). One of them would let a
+/// client speak HTTP/2 past us (RFC 7540, section 3.2.1).
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name) || HOP_BY_HOP_TOO.contains(&name.as_str())
+    matches!(
+        name.as_str(),
+        "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// The headers that `Connection` names for this connection alone, but for those that are of one anyway.

@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use hyper::upgrade::OnUpgrade;
 
 use super::http1::wire::{BodyError, Conversation, Lent};
 
@@ -17,6 +18,8 @@ pub enum Incoming {
     Http1(Lent),
     /// Beside others.
     Http2(hyper::body::Incoming),
+    /// None: a stream of HTTP/2 that a WebSocket is to be spoken on (RFC 8441).
+    WebSocket(OnUpgrade),
 }
 
 /// Why a request's body is not whole.
@@ -35,14 +38,17 @@ pub enum IncomingError {
 pub enum ClientSide {
     /// The connection itself.
     Http1(Conversation),
+    /// A stream of HTTP/2, once it is answered.
+    Http2(OnUpgrade),
 }
 
 impl Incoming {
-    /// The stream that a new protocol would be spoken on. A stream of HTTP/2 has none.
+    /// What a new protocol would be spoken on. A stream of HTTP/2 that nobody has asked for that has none.
     pub fn client_side(&self) -> Option<ClientSide> {
         match self {
             Self::Http1(body) => Some(ClientSide::Http1(body.conversation())),
             Self::Http2(_) => None,
+            Self::WebSocket(upgrade) => Some(ClientSide::Http2(upgrade.clone())),
         }
     }
 }
@@ -58,6 +64,7 @@ impl Body for Incoming {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
             Self::Http2(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Self::WebSocket(_) => Poll::Ready(None),
         }
     }
 
@@ -65,6 +72,7 @@ impl Body for Incoming {
         match self {
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
+            Self::WebSocket(_) => true,
         }
     }
 
@@ -72,6 +80,7 @@ impl Body for Incoming {
         match self {
             Self::Http1(body) => body.size_hint(),
             Self::Http2(body) => body.size_hint(),
+            Self::WebSocket(_) => SizeHint::with_exact(0),
         }
     }
 }

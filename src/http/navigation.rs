@@ -1,12 +1,15 @@
 //! Whether a person at a browser is waiting for a page, or a program for data.
 
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, Method, header};
+
+/// What a request is for, as browsers say (Fetch Metadata).
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Whether the answer is to be a page: a browser navigation by `Sec-Fetch-Mode` (Fetch Metadata), or, from
 /// browsers and programs without it, a GET or HEAD that prefers `text/html`. What asks for an upgrade is no
 /// navigation: a WebSocket's handshake can follow no redirect.
 pub fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
-    if let Some(mode) = headers.get("sec-fetch-mode") {
+    if let Some(mode) = headers.get(SEC_FETCH_MODE) {
         return mode == "navigate";
     }
     matches!(*method, Method::GET | Method::HEAD)

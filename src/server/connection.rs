@@ -1,22 +1,19 @@
 //! One connection: whose it is, TLS, the protocol it speaks, and its end, in time or overdue.
 
-use std::{convert::Infallible, io, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{io, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use hyper::{server::conn::http2, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::RecvFlags;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     activity::{Activity, Guard, Overdue, RequestGuard},
-    executor::LocalExecutor,
-    http1::{self, End, Serving},
-    proxy_protocol, redirect,
+    http1::{self, End},
+    http2, proxy_protocol, redirect,
     running::Running,
     shutdown::Shutdown,
     stream::Stream,
@@ -29,19 +26,6 @@ use crate::{
     http::{client_addr::Hop, incoming::Incoming},
     upstream::Bound,
 };
-
-/// Streams of one HTTP/2 connection at once: what nginx and the browsers settled on.
-const MAX_STREAMS: u32 = 128;
-
-/// Streams that we reset because of what the peer did, before the connection is closed (CVE-2025-8671).
-const MAX_LOCAL_RESETS: usize = 128;
-
-/// Streams that the peer reset before we looked at them (CVE-2023-44487).
-const MAX_PENDING_RESETS: usize = 64;
-
-/// The most that is buffered of each stream's answer. One connection has many, and a client that opens its windows and
-/// then reads nothing fills all of them.
-const STREAM_BUFFER: usize = 64 * 1024;
 
 /// How long the last words to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -259,7 +243,14 @@ impl Served {
         if !multiplexed {
             return self.http1(stream).await;
         }
-        if let Err(error) = self.http2(TokioIo::new(stream)).await {
+        let served = Rc::new(self);
+        let serving = http2::Serving {
+            activity: &served.activity,
+            shutdown: &served.shutdown,
+            max_header_bytes: served.worker.gateway.server.limits.max_header_bytes,
+        };
+        let ended = http2::serve(stream, serving, |request| Rc::clone(&served).answer(request)).await;
+        if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
     }
@@ -269,7 +260,7 @@ impl Served {
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let served = Rc::new(self);
-        let serving = Serving {
+        let serving = http1::Serving {
             guard: &served.guard,
             shutdown: &served.shutdown,
             max_header_bytes: served.worker.gateway.server.limits.max_header_bytes,
@@ -294,56 +285,6 @@ impl Served {
             linger(stream).await
         })
         .await;
-    }
-
-    async fn http2<S>(self, io: TokioIo<Received<S>>) -> hyper::Result<()>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let served = Rc::new(self);
-        let for_requests = Rc::clone(&served);
-        let header_bytes = served.worker.gateway.server.limits.max_header_bytes;
-        let connection = http2::Builder::new(LocalExecutor)
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
-            .max_local_error_reset_streams(MAX_LOCAL_RESETS)
-            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-            .max_send_buf_size(STREAM_BUFFER)
-            .serve_connection(
-                io,
-                service_fn(move |request: Request<hyper::body::Incoming>| {
-                    let served = Rc::clone(&for_requests);
-                    async move { Ok::<_, Infallible>(served.answer(request.map(Incoming::Http2)).await) }
-                }),
-            );
-        let mut connection = pin!(connection);
-        let mut draining = false;
-        loop {
-            tokio::select! {
-                biased;
-                result = connection.as_mut() => return result,
-                // GOAWAY, which a client acknowledges and then closes. One that has not done so by the next look,
-                // with nothing running, is not waited for.
-                why = served.activity.overdue() => {
-                    if draining || why == Overdue::Stalled {
-                        return Ok(());
-                    }
-                    draining = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                () = served.shutdown.started_and_no_news(), if !draining => {
-                    draining = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                // A machine that sleeps acknowledges nothing, and must not hold the stop up for the whole grace.
-                () = sleep(FAREWELL), if draining => {
-                    if !served.activity.is_busy() {
-                        return Ok(());
-                    }
-                }
-            }
-        }
     }
 
     async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<Running> {

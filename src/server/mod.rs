@@ -31,6 +31,7 @@ mod connection;
 mod descriptors;
 mod executor;
 mod http1;
+mod http2;
 mod keeper;
 pub mod listen;
 pub mod proxy_protocol;

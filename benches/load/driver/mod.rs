@@ -35,7 +35,12 @@ pub use tally::Tally;
 
 use pace::Pace;
 
+/// How often each credential is shown before the first round: often enough that nearly every worker has seen it, whichever
+/// of them a request comes to.
+const SHOWN_BEFORE: u64 = 8;
+
 /// How requests are sent.
+#[derive(Clone)]
 pub struct Load {
     protocol: Protocol,
     connections: usize,
@@ -137,6 +142,22 @@ impl Round<'_> {
             cpu: self.target.processes.and_then(Processes::cpu_time),
         }
     }
+}
+
+/// Shows a target all credentials, where there are several that take turns: what a round measures is a gateway that has been
+/// up for a while, not one that meets thousands of people in the same second.
+pub fn show_credentials(load: &Load, target: &Target, bar: &ProgressBar) -> anyhow::Result<()> {
+    let number = target.credentials.len() as u64;
+    if number > 1 && !load.warm_up.is_zero() {
+        let load = Load {
+            requests: Some(number * SHOWN_BEFORE),
+            rate: None,
+            duration: Duration::from_secs(60),
+            ..load.clone()
+        };
+        drive(&load, target, bar)?;
+    }
+    Ok(())
 }
 
 /// Drives one round.

@@ -2,19 +2,22 @@
 
 use std::{
     cell::RefCell,
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Response, StatusCode, Version, header, response};
 use http_body::{Body, Frame};
 use hyper::ext::ReasonPhrase;
 use tokio::io::AsyncWrite;
 
 use super::head::Head;
-use crate::http::http1::wire::{Duplex, Wire};
+use crate::http::http1::{
+    outbox::{self, Outbox, line},
+    wire::{Duplex, Wire},
+};
 
 /// What an answer has to fit to.
 #[derive(Debug, Clone)]
@@ -65,7 +68,8 @@ const NEVER_TRAILERS: [HeaderName; 12] = [
     header::TE,
 ];
 
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+/// Room for an ordinary head with a small body behind it, in bytes.
+const USUAL_ANSWER: usize = 2 * 1024;
 
 /// An answer on its way out.
 pub(super) struct Writing<B> {
@@ -73,8 +77,7 @@ pub(super) struct Writing<B> {
     framing: Framing,
     /// The trailers that were announced and may be sent.
     trailers: Vec<HeaderName>,
-    /// What is to be written next: the head or a chunk's size, data, and a chunk's end.
-    pending: [Bytes; 3],
+    outbox: Outbox,
     keeps_alive: bool,
     is_flushed: bool,
 }
@@ -114,7 +117,7 @@ impl<B: Body<Data = Bytes> + Unpin> Writing<B> {
             body,
             framing,
             trailers,
-            pending: [head, Bytes::new(), Bytes::new()],
+            outbox: Outbox::new(head),
             keeps_alive,
             is_flushed: false,
         }
@@ -138,10 +141,8 @@ impl<B: Body<Data = Bytes> + Unpin> Writing<B> {
         B::Error: std::error::Error + 'static,
     {
         loop {
-            let [_, data, end] = &self.pending;
             // The body's first piece mostly comes with the head, and then goes with it in one packet.
-            if data.is_empty()
-                && end.is_empty()
+            if self.outbox.has_room()
                 && let Some(body) = &mut self.body
             {
                 // It may read the rest of the request's body from the same wire.
@@ -149,28 +150,21 @@ impl<B: Body<Data = Bytes> + Unpin> Writing<B> {
                     Poll::Ready(Some(Ok(frame))) => self.take(frame)?,
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(WriteError::Body(error))),
                     Poll::Ready(None) => self.end()?,
-                    Poll::Pending if !self.has_pending() => {
+                    Poll::Pending if self.outbox.is_empty() => {
                         ready!(self.poll_flush(wire.borrow_mut().stream(), context))?;
                         return Poll::Pending;
                     }
                     Poll::Pending => {}
                 }
             }
-            if self.has_pending() {
-                let written = ready!(self.poll_write(wire.borrow_mut().stream(), context))?;
-                if written == 0 {
-                    return Poll::Ready(Err(WriteError::Io(io::ErrorKind::WriteZero.into())));
-                }
-                self.advance(written);
+            if !self.outbox.is_empty() {
+                self.is_flushed = false;
+                ready!(self.outbox.poll_write(wire.borrow_mut().stream(), context))?;
             } else if self.body.is_none() {
                 ready!(self.poll_flush(wire.borrow_mut().stream(), context))?;
                 return Poll::Ready(Ok(()));
             }
         }
-    }
-
-    fn has_pending(&self) -> bool {
-        self.pending.iter().any(|bytes| !bytes.is_empty())
     }
 
     fn take(&mut self, frame: Frame<Bytes>) -> Result<(), WriteError<B::Error>>
@@ -196,22 +190,13 @@ impl<B: Body<Data = Bytes> + Unpin> Writing<B> {
     where
         B::Error: std::error::Error + 'static,
     {
-        let [head, body, end] = &mut self.pending;
-        match &mut self.framing {
-            Framing::Length(left) => {
-                *left = left.checked_sub(data.len() as u64).ok_or(WriteError::Length)?;
-            }
-            Framing::Chunked if !data.is_empty() => {
-                let size = format!("{:x}\r\n", data.len());
-                *head = match head.is_empty() {
-                    true => size.into(),
-                    false => [&head[..], size.as_bytes()].concat().into(),
-                };
-                *end = Bytes::from_static(b"\r\n");
-            }
-            Framing::Chunked | Framing::Close | Framing::None => {}
+        if let Framing::Length(left) = &mut self.framing {
+            *left = left.checked_sub(data.len() as u64).ok_or(WriteError::Length)?;
         }
-        *body = data;
+        // An empty chunk would be the last one.
+        if !data.is_empty() {
+            self.outbox.put(data, self.framing == Framing::Chunked);
+        }
         Ok(())
     }
 
@@ -219,14 +204,10 @@ impl<B: Body<Data = Bytes> + Unpin> Writing<B> {
         if self.framing != Framing::Chunked {
             return;
         }
-        let mut last = BytesMut::from(&b"0\r\n"[..]);
-        for (name, value) in trailers {
-            if self.trailers.contains(name) {
-                line(&mut last, name.as_str(), value.as_bytes());
-            }
-        }
-        last.extend_from_slice(b"\r\n");
-        self.finish(last.freeze());
+        let allowed =
+            outbox::fields(trailers).filter(|(name, _)| self.trailers.iter().any(|own| own == name));
+        self.outbox.finish(allowed);
+        self.body = None;
     }
 
     fn end(&mut self) -> Result<(), WriteError<B::Error>>
@@ -235,39 +216,11 @@ impl<B: Body<Data = Bytes> + Unpin> Writing<B> {
     {
         match self.framing {
             Framing::Length(1..) => return Err(WriteError::Length),
-            Framing::Chunked if self.body.is_some() => self.finish(Bytes::from_static(LAST_CHUNK)),
+            Framing::Chunked if self.body.is_some() => self.outbox.finish([]),
             _ => {}
         }
         self.body = None;
         Ok(())
-    }
-
-    /// The end of a body in chunks.
-    fn finish(&mut self, last: Bytes) {
-        let [_, _, end] = &mut self.pending;
-        *end = match end.is_empty() {
-            true => last,
-            false => [&end[..], &last[..]].concat().into(),
-        };
-        self.body = None;
-    }
-
-    fn poll_write<S: AsyncWrite + ?Sized>(
-        &mut self,
-        stream: Pin<&mut S>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        self.is_flushed = false;
-        let slices = self.pending.each_ref().map(|bytes| IoSlice::new(bytes));
-        stream.poll_write_vectored(context, &slices)
-    }
-
-    fn advance(&mut self, mut written: usize) {
-        for bytes in &mut self.pending {
-            let length = written.min(bytes.len());
-            bytes.advance(length);
-            written -= length;
-        }
     }
 
     fn poll_flush<S: AsyncWrite + ?Sized>(
@@ -312,8 +265,8 @@ fn head(
     framing: Framing,
     keeps_alive: bool,
     date: &[u8],
-) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(256 + 48 * parts.headers.len());
+) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(USUAL_ANSWER);
     status_line(&mut bytes, parts, asked.version);
     let mut says_date = false;
     let mut says_length = false;
@@ -353,14 +306,14 @@ fn head(
         line(&mut bytes, "date", date);
     }
     bytes.extend_from_slice(b"\r\n");
-    bytes.freeze()
+    bytes
 }
 
 fn is_upgrade(parts: &response::Parts) -> bool {
     parts.status == StatusCode::SWITCHING_PROTOCOLS
 }
 
-fn status_line(bytes: &mut BytesMut, parts: &response::Parts, version: Version) {
+fn status_line(bytes: &mut Vec<u8>, parts: &response::Parts, version: Version) {
     bytes.extend_from_slice(match version {
         Version::HTTP_10 => b"HTTP/1.0 ",
         _ => b"HTTP/1.1 ",
@@ -374,7 +327,7 @@ fn status_line(bytes: &mut BytesMut, parts: &response::Parts, version: Version) 
     bytes.extend_from_slice(b"\r\n");
 }
 
-fn length_line(bytes: &mut BytesMut, length: u64) {
+fn length_line(bytes: &mut Vec<u8>, length: u64) {
     line(
         bytes,
         "content-length",
@@ -382,14 +335,8 @@ fn length_line(bytes: &mut BytesMut, length: u64) {
     );
 }
 
-fn line(bytes: &mut BytesMut, name: &str, value: &[u8]) {
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-        bytes.extend_from_slice(part);
-    }
-}
-
 /// What a client is told whose head is refused: nothing else can be said before the connection is closed.
-pub(super) fn refusal(status: StatusCode, date: &[u8]) -> Bytes {
+pub(super) fn refusal(status: StatusCode, date: &[u8]) -> Vec<u8> {
     let mut response = Response::new(http_body_util::Empty::<Bytes>::new());
     *response.status_mut() = status;
     let asked = Asked {

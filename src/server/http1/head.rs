@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 
 use crate::http::http1::decode::Decoder;
 
@@ -88,17 +88,16 @@ impl Head {
         let mut closes = false;
         for (name, range) in fields {
             let value = HeaderValue::from_maybe_shared(bytes.slice(range)).map_err(|_| BAD_REQUEST)?;
-            if name == header::CONTENT_LENGTH {
-                framing.length(&value)?;
-            } else if name == header::TRANSFER_ENCODING {
-                framing.coding(&value);
-            } else if name == header::CONNECTION {
-                closes |= names(&value, "close");
-                self.keeps_alive |= names(&value, "keep-alive");
-            } else if name == header::EXPECT {
-                self.expects_continue = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-            } else if name == header::TE {
-                self.takes_trailers |= names(&value, "trailers");
+            match name.as_str() {
+                "content-length" => framing.length(&value)?,
+                "transfer-encoding" => framing.coding(&value),
+                "connection" => {
+                    closes |= names(&value, "close");
+                    self.keeps_alive |= names(&value, "keep-alive");
+                }
+                "expect" => self.expects_continue = value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
+                "te" => self.takes_trailers |= names(&value, "trailers"),
+                _ => {}
             }
             self.headers.append(name, value);
         }

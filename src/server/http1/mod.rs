@@ -22,7 +22,10 @@ use super::{
     shutdown::Shutdown,
 };
 use crate::http::{
-    http1::wire::{Conversation, Duplex, Lent, Wire},
+    http1::{
+        outbox::Outbox,
+        wire::{Conversation, Duplex, Lent, Wire},
+    },
     incoming::Incoming,
 };
 
@@ -220,11 +223,10 @@ impl Serving<'_> {
     async fn refuse<S: Duplex + 'static>(&self, wire: &Rc<RefCell<Wire<S>>>, refused: Refused) -> End {
         let Refused(status) = refused;
         tracing::debug!(%status, "a request's head was refused");
-        let mut words = answer::refusal(status, &self.guard.date());
+        let mut words = Outbox::new(answer::refusal(status, &self.guard.date()));
         let said: io::Result<()> = poll_fn(|context| {
             while !words.is_empty() {
-                let written = ready!(wire.borrow_mut().stream().poll_write(context, &words))?;
-                let _ = words.split_to(written);
+                ready!(words.poll_write(wire.borrow_mut().stream(), context))?;
             }
             wire.borrow_mut().stream().poll_flush(context)
         })

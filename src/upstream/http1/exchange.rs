@@ -30,7 +30,7 @@ const MAX_HEAD_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct Outgoing {
     /// The request line and the headers, with the empty line behind them.
-    pub head: Bytes,
+    pub head: Vec<u8>,
     /// How the head says that the body ends.
     pub framing: Framing,
     /// The body; `None` where there is none.
@@ -89,7 +89,7 @@ impl Exchange {
     }
 
     /// Gives a request that is to be repeated another head: the next upstream's.
-    pub fn set_head(&mut self, head: Bytes) {
+    pub fn set_head(&mut self, head: Vec<u8>) {
         self.sending.set_head(head);
     }
 

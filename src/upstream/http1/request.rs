@@ -1,18 +1,19 @@
 //! Writing a request: its head as it was made, then its body in our own framing.
 
 use std::{
-    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes};
-use http::HeaderMap;
+use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
 use super::Stream;
-use crate::http::body::{Upload, UploadError};
+use crate::http::{
+    body::{Upload, UploadError},
+    http1::outbox::{self, Outbox},
+};
 
 /// How a body's end is told (RFC 9112, section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,16 +38,13 @@ impl Framing {
     }
 }
 
-/// The end of a body in chunks without trailers.
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-
 /// A request on its way.
 #[derive(Debug)]
 pub(super) struct Sending {
-    /// The whole head, in case it has to be sent once more.
-    head: Bytes,
-    /// What is to be written next: a head or a chunk's size, data, and a chunk's end.
-    pending: [Bytes; 3],
+    /// Begins with the whole head, in case it has to be sent once more.
+    outbox: Outbox,
+    /// The head's length in bytes.
+    head: usize,
     /// `None` once it has ended.
     upload: Option<Upload>,
     framing: Framing,
@@ -62,11 +60,16 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    pub(super) fn new(head: Bytes, framing: Framing, upload: Option<Upload>, awaits_continue: bool) -> Self {
+    pub(super) fn new(
+        head: Vec<u8>,
+        framing: Framing,
+        upload: Option<Upload>,
+        awaits_continue: bool,
+    ) -> Self {
         let upload = upload.filter(|upload| !upload.is_end_stream());
         Self {
-            pending: [head.clone(), Bytes::new(), Bytes::new()],
-            head,
+            head: head.len(),
+            outbox: Outbox::new(head),
             awaits_continue: awaits_continue && upload.is_some(),
             upload,
             framing,
@@ -77,25 +80,19 @@ impl Sending {
     }
 
     /// Puts another head in place of one of which nothing has gone out.
-    pub(super) fn set_head(&mut self, head: Bytes) {
-        let [pending, ..] = &mut self.pending;
-        // The size of the first chunk may stand behind it.
-        let size = pending.get(self.head.len()..).unwrap_or_default();
-        *pending = match size.is_empty() {
-            true => head.clone(),
-            false => [&head[..], size].concat().into(),
-        };
-        self.head = head;
+    pub(super) fn set_head(&mut self, head: Vec<u8>) {
+        let length = std::mem::replace(&mut self.head, head.len());
+        self.outbox.replace_head(length, head);
     }
 
     /// Whether the upstream has all of it.
     pub(super) fn is_whole(&self) -> bool {
-        !self.deaf && self.upload.is_none() && !self.has_pending() && self.is_flushed
+        !self.deaf && self.upload.is_none() && self.outbox.is_empty() && self.is_flushed
     }
 
     /// Whether nothing more will be written.
     pub(super) fn is_over(&self) -> bool {
-        self.deaf || (self.upload.is_none() && !self.has_pending() && self.is_flushed)
+        self.deaf || (self.upload.is_none() && self.outbox.is_empty() && self.is_flushed)
     }
 
     /// Whether the next bytes are the client's to send: the upstream would take them.
@@ -110,7 +107,7 @@ impl Sending {
             if !is_idempotent || !matches!(self.framing, Framing::None | Framing::Length(0)) {
                 return false;
             }
-            self.pending = [self.head.clone(), Bytes::new(), Bytes::new()];
+            self.outbox.rewind();
             self.written = 0;
             self.is_flushed = true;
         }
@@ -135,8 +132,7 @@ impl Sending {
     ) -> Poll<Result<(), UploadError>> {
         while !self.deaf {
             // The body's first piece mostly comes with the head, and then goes with it in one packet.
-            let [_, data, end] = &self.pending;
-            let has_room = data.is_empty() && end.is_empty();
+            let has_room = self.outbox.has_room();
             if let (Some(upload), true, false) = (&mut self.upload, has_room, self.awaits_continue)
                 && let Poll::Ready(frame) = Pin::new(upload).poll_frame(context)
             {
@@ -145,7 +141,7 @@ impl Sending {
                     None => self.end(),
                 }
                 // An empty piece, as HTTP/2 may end with, is no reason to wait: nobody would wake us.
-                if !self.has_pending() && self.upload.is_some() {
+                if self.outbox.is_empty() && self.upload.is_some() {
                     continue;
                 }
             }
@@ -153,15 +149,18 @@ impl Sending {
             if self.framing == Framing::Length(0) && self.upload.is_some() {
                 return Poll::Pending;
             }
-            if !self.has_pending() {
+            if self.outbox.is_empty() {
                 let is_open = ready!(self.poll_flush(stream, context));
                 return match self.upload {
                     Some(_) if is_open => Poll::Pending,
                     _ => Poll::Ready(Ok(())),
                 };
             }
-            match ready!(self.poll_write(stream, context)) {
-                Ok(written) if written > 0 => self.advance(written),
+            match ready!(self.outbox.poll_write(Pin::new(stream), context)) {
+                Ok(written) => {
+                    self.written += written as u64;
+                    self.is_flushed = false;
+                }
                 // Of what never went out nothing is given up: it may go elsewhere.
                 _ if self.written == 0 => self.deaf = true,
                 _ => self.give_up(),
@@ -170,26 +169,16 @@ impl Sending {
         Poll::Ready(Ok(()))
     }
 
-    fn has_pending(&self) -> bool {
-        self.pending.iter().any(|bytes| !bytes.is_empty())
-    }
-
     fn take(&mut self, frame: Frame<Bytes>) {
         match frame.into_data() {
             // An empty chunk would be the last one.
             Ok(data) if data.is_empty() => {}
-            Ok(data) => {
-                if self.framing == Framing::Chunked {
-                    self.put_before(format!("{:x}\r\n", data.len()).into());
-                    self.pending[2] = Bytes::from_static(b"\r\n");
-                }
-                self.pending[1] = data;
-            }
+            Ok(data) => self.outbox.put(data, self.framing == Framing::Chunked),
             Err(frame) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
                 self.upload = None;
                 if self.framing == Framing::Chunked {
-                    self.pending[2] = last_chunk(&trailers);
+                    self.outbox.finish(outbox::fields(&trailers));
                 }
             }
         }
@@ -198,26 +187,8 @@ impl Sending {
     fn end(&mut self) {
         self.upload = None;
         if self.framing == Framing::Chunked {
-            self.pending[2] = Bytes::from_static(LAST_CHUNK);
+            self.outbox.finish([]);
         }
-    }
-
-    /// A chunk's size goes behind a head that has not gone out yet.
-    fn put_before(&mut self, size: Bytes) {
-        let [head, ..] = &mut self.pending;
-        *head = match head.is_empty() {
-            true => size,
-            false => [&head[..], &size].concat().into(),
-        };
-    }
-
-    fn poll_write(&self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let [head, data, end] = &self.pending;
-        if data.is_empty() && end.is_empty() {
-            return Pin::new(stream).poll_write(context, head);
-        }
-        let slices = [IoSlice::new(head), IoSlice::new(data), IoSlice::new(end)];
-        Pin::new(stream).poll_write_vectored(context, &slices)
     }
 
     /// Ready with whether the upstream still takes something.
@@ -230,26 +201,4 @@ impl Sending {
         }
         Poll::Ready(!self.deaf)
     }
-
-    fn advance(&mut self, mut written: usize) {
-        self.written += written as u64;
-        self.is_flushed = false;
-        for bytes in &mut self.pending {
-            let taken = written.min(bytes.len());
-            bytes.advance(taken);
-            written -= taken;
-        }
-    }
-}
-
-/// The last chunk and the trailers behind it.
-fn last_chunk(trailers: &HeaderMap) -> Bytes {
-    let mut bytes = b"0\r\n".to_vec();
-    for (name, value) in trailers {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            bytes.extend_from_slice(part);
-        }
-    }
-    bytes.extend_from_slice(b"\r\n");
-    bytes.into()
 }

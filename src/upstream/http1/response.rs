@@ -66,17 +66,16 @@ impl Received {
             // httparse has held the value to the same bytes; were it otherwise, the answer would be no HTTP.
             let value = HeaderValue::from_maybe_shared(bytes.slice(range))
                 .map_err(|_| Broken::Malformed(httparse::Error::HeaderValue))?;
-            if name == header::CONNECTION {
-                received.connection(&value, &mut named);
-            } else if name == header::TRANSFER_ENCODING {
-                framing.coding(&value);
-            } else if name == header::UPGRADE {
-                received.head.upgrade = Some(value);
-            } else if name == header::CONTENT_LENGTH {
-                framing.length(&value)?;
-                received.head.headers.insert(name, value);
-            } else if !hygiene::is_hop_by_hop(&name) {
-                received.head.headers.append(name, value);
+            match name.as_str() {
+                "connection" => received.connection(&value, &mut named),
+                "transfer-encoding" => framing.coding(&value),
+                "upgrade" => received.head.upgrade = Some(value),
+                "content-length" => {
+                    framing.length(&value)?;
+                    received.head.headers.insert(name, value);
+                }
+                _ if hygiene::is_hop_by_hop(&name) => {}
+                _ => drop(received.head.headers.append(name, value)),
             }
         }
         for name in named {

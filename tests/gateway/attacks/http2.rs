@@ -207,14 +207,18 @@ async fn connect_and_trace_are_never_forwarded() {
             &[(":method", "TRACE"), SCHEME, AUTHORITY, PATH],
             Outcome::Answer(405),
         ),
-        // Not what CONNECT looks like, or the extended one (RFC 8441), which was not offered.
+        // Not what CONNECT looks like, or the extended one (RFC 8441) for something else than a WebSocket.
         (
             &[connect, SCHEME, AUTHORITY, PATH],
             Outcome::Reset(Outcome::PROTOCOL_ERROR),
         ),
         (
-            &[connect, SCHEME, AUTHORITY, PATH, (":protocol", "websocket")],
-            Outcome::Reset(Outcome::PROTOCOL_ERROR),
+            &[connect, SCHEME, AUTHORITY, PATH, (":protocol", "connect-udp")],
+            Outcome::Answer(405),
+        ),
+        (
+            &[connect, SCHEME, AUTHORITY, PATH, (":protocol", "h2c")],
+            Outcome::Answer(405),
         ),
         (&[connect], Outcome::Answer(405)),
     ] {
@@ -228,6 +232,31 @@ async fn connect_and_trace_are_never_forwarded() {
         }
     }
     upstream.saw_nothing();
+}
+
+#[tokio::test]
+async fn what_follows_a_websocket_that_was_not_agreed_to_goes_nowhere() {
+    let upstream = Upstream::start();
+    let gateway = gateway().public("/", &upstream).start().await;
+    let mut client = Http2::connect(gateway.address).await;
+    let connect = [
+        (":method", "CONNECT"),
+        SCHEME,
+        AUTHORITY,
+        PATH,
+        (":protocol", "websocket"),
+        ("sec-websocket-version", "13"),
+    ];
+    client.headers(&connect, false).await;
+    client
+        .data("GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n", true)
+        .await;
+    assert_eq!(client.outcome().await, Outcome::Answer(502));
+    let request = upstream.only();
+    assert_eq!(request.line(), "GET / HTTP/1.1");
+    assert!(request.body.is_empty(), "{:?}", request.body);
+    drop(gateway);
+    assert_eq!(upstream.received().len(), 1);
 }
 
 #[tokio::test]

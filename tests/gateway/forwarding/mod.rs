@@ -11,3 +11,4 @@ mod streaming;
 mod targets;
 mod upgrades;
 mod upstream_failures;
+mod websocket_http2;
