@@ -1,9 +1,10 @@
 //! Upstreams that are gone, go while they are asked, and come back: who stands in for them, and what is never sent twice.
 
-use std::collections::HashMap;
+use std::{cell::Cell, collections::HashMap};
 
 use crate::harness::{
-    Gateway, HOLD, PlayedUpstream, Replica, Upstream, Url, address_of_its_own, free_port, gateway, soon,
+    Gateway, HEALTH, HOLD, PlayedUpstream, Replica, Upstream, Url, address_of_its_own, free_port, gateway,
+    soon,
 };
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
@@ -114,6 +115,59 @@ async fn killing_one_of_two_under_load_is_noticed_by_nobody() {
         a.live();
         a.forget();
         b.forget();
+    }
+}
+
+#[tokio::test]
+async fn killing_the_only_one_under_load_costs_its_own_routes_alone_until_it_is_back() {
+    let [mut dying, other] = ["dying", "other"].map(Replica::start);
+    let health = format!("health = {{ path = {HEALTH:?}, interval = \"20ms\", timeout = \"20s\" }}");
+    for health in ["", &health] {
+        let gateway = gateway()
+            .balanced("/", &[&dying], health)
+            .public("/other", &other)
+            .start()
+            .await;
+        let is_over = Cell::new(false);
+        let load = |path: &'static str| {
+            let (gateway, is_over) = (&gateway, &is_over);
+            async move {
+                let mut statuses = Vec::new();
+                let mut client = gateway.raw().await;
+                while !is_over.get() {
+                    client
+                        .send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
+                        .await;
+                    statuses.push(client.response().await.unwrap().status);
+                }
+                statuses
+            }
+        };
+        let loads = futures_util::future::join_all(["/", "/", "/", "/other"].map(load));
+        let events = async {
+            dying.receives(20).await;
+            dying.die();
+            while send(&gateway, GET).await.0 == 200 {}
+            assert!(matches!(send(&gateway, POST).await.0, 502 | 503), "{health}");
+            dying.live();
+            dying.forget();
+            let back = async { while send(&gateway, GET).await.0 != 200 {} };
+            soon("the first good answer", back).await;
+            // And not just that one.
+            for _ in 0..20 {
+                assert_eq!(send(&gateway, POST).await.0, 200, "{health}");
+            }
+            is_over.set(true);
+        };
+        let (mut statuses, ()) = tokio::join!(loads, events);
+        let of_other = statuses.pop().unwrap();
+        assert!(of_other.iter().all(|status| *status == 200), "{of_other:?}");
+        for statuses in statuses {
+            let unexpected = statuses.iter().find(|status| !matches!(status, 200 | 502 | 503));
+            assert_eq!(unexpected, None, "{health}");
+            assert_eq!(statuses.last(), Some(&200), "{health}");
+        }
+        dying.forget();
     }
 }
 
