@@ -33,7 +33,7 @@ use portcullis::{
     identity::{Identity, UserName},
     route::RouteTable,
     session::{Device, SessionStore, id::SessionKey, lifetime::Lifetime, memory::MemoryStore},
-    token::{KeyRing, SignedToken, TokenCache, issue::issue},
+    token::{KeyRing, SignedToken, TokenCache, Trusts, issue::issue},
     upstream::Targets,
     users::UserDirectory,
 };
@@ -220,33 +220,36 @@ fn token(c: &mut Criterion) {
     let mut group = c.benchmark_group("token");
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys");
-    for (algorithm, key) in [
-        ("ES256", format!("keys = {keys:?}")),
-        (
-            "HS256",
-            "secret = \"a secret of at least thirty-two bytes\"".to_owned(),
-        ),
-    ] {
+    let trusts = Trusts::default();
+    let key_pairs = ["ES256", "ES384", "EdDSA", "RS256", "PS256"].map(|algorithm| {
+        let key = format!("keys = {:?}", keys.join(algorithm));
+        (algorithm, key)
+    });
+    let secrets = ["HS256", "HS384", "HS512"].map(|algorithm| {
+        let key = format!("secret = \"{}\"", "a secret ".repeat(8));
+        (algorithm, key)
+    });
+    for (algorithm, key) in key_pairs.into_iter().chain(secrets) {
         let config = config(&format!(
             "[token]\nalgorithm = \"{algorithm}\"\n{key}\n[[route]]\nupstream = \"http://127.0.0.1:3000\"\n"
         ));
-        let keys = KeyRing::open(&config.token.signing).unwrap();
+        let keys = KeyRing::open(&config.token).unwrap();
         let token = issue(&keys, &config.token, &alice(), NOW).unwrap().token;
         let good = token.expose_secret();
         let (signed, _) = good.rsplit_once('.').unwrap();
         let forged = format!("{signed}.{}", "A".repeat(good.len() - signed.len() - 1));
         for (what, token) in [("good", good), ("forged", &forged)] {
-            let check = || SignedToken::verify(&keys, token).is_ok();
+            let check = || SignedToken::verify(&keys, &trusts, token, NOW).is_ok();
             assert_eq!(check(), what == "good");
             group.bench_function(format!("a {what} {algorithm} one is checked"), |b| b.iter(check));
         }
         let dots = ".".repeat(1_000_000);
         group.bench_function(format!("a megabyte of dots is no {algorithm} one"), |b| {
-            b.iter(|| SignedToken::verify(&keys, &dots).is_err());
+            b.iter(|| SignedToken::verify(&keys, &trusts, &dots, NOW).is_err());
         });
         let cache = TokenCache::default();
         group.bench_function(format!("a cached {algorithm} one is found"), |b| {
-            b.iter(|| cache.verify(&keys, &config.token, good, NOW).unwrap());
+            b.iter(|| cache.verify(&keys, &trusts, &config.token, good, NOW).unwrap());
         });
     }
 }
@@ -268,7 +271,8 @@ fn authenticate(c: &mut Criterion) {
     let authenticator = Authenticator {
         sessions: SessionStore::new(&config.session),
         cookie: COOKIE.to_owned(),
-        keys: KeyRing::open(&config.token.signing).unwrap(),
+        keys: KeyRing::open(&config.token).unwrap(),
+        trusts: Trusts::default(),
         token: config.token,
         users: Arc::new(UserDirectory::open(&file, 1 << 20).unwrap()),
     };

@@ -10,7 +10,7 @@ use crate::{
     observe::access::{AccessLogger, FlushOnDrop},
     route::{RouteError, RouteTable},
     session::{NoRandomness, SessionStore, form_token::FormKey},
-    token::{KeyError, KeyRing},
+    token::{KeyError, KeyRing, Trusts},
     upstream::Targets,
     users::sign_in::{SignIn, SignInSetupError},
 };
@@ -104,7 +104,8 @@ impl Gateway {
             authenticator: Authenticator {
                 sessions: SessionStore::new(&config.session),
                 cookie: config.session.cookie.clone(),
-                keys: KeyRing::open(&config.token.signing)?,
+                keys: KeyRing::open(&config.token)?,
+                trusts: Trusts::new(&config.token.trust),
                 token: config.token,
                 users: Arc::clone(sign_in.directory()),
             },

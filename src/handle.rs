@@ -13,7 +13,7 @@ use crate::{
     gateway::Gateway,
     http::{
         client_addr::{Hop, Origin},
-        framing,
+        fields, framing,
         incoming::Incoming,
         navigation,
         origin::OwnOrigin,
@@ -76,7 +76,7 @@ pub async fn handle<G: Clone + 'static>(
         client: origin.client,
         method: request.method().clone(),
         uri: request.uri().clone(),
-        host: request.headers().get(header::HOST).cloned(),
+        host: fields::first(request.headers(), &header::HOST).cloned(),
         route: None,
         caller: None,
         upstream: None,
@@ -132,7 +132,7 @@ async fn pipeline<G: Clone + 'static>(
         return Err(Refusal::Framing);
     }
     let target = Target::of(request.uri(), request.version(), request.headers())?;
-    let authorizations = request.headers().get_all(header::AUTHORIZATION).iter().count();
+    let authorizations = fields::all(request.headers(), &header::AUTHORIZATION).count();
     if authorizations > 1 {
         return Err(Refusal::SeveralAuthorizations);
     }

@@ -5,6 +5,7 @@ use http::{HeaderMap, header};
 use super::{Authenticator, Caller, Proof};
 use crate::{
     clock::Timestamp,
+    http::fields,
     token::{TokenCache, TokenError},
 };
 
@@ -13,26 +14,42 @@ use crate::{
 /// # Errors
 /// A bearer token was shown and is not valid. Another scheme is not ours to judge: the app may have a login
 /// of its own.
-pub(super) fn caller(
+pub(super) async fn caller(
     authenticator: &Authenticator,
     headers: &HeaderMap,
     now: Timestamp,
     tokens: &TokenCache,
 ) -> Result<Option<Caller>, TokenError> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
+    let Some(value) = fields::first(headers, &header::AUTHORIZATION) else {
         return Ok(None);
     };
     let Some(token) = bearer_token(value.as_bytes())? else {
         return Ok(None);
     };
-    let identity = tokens.verify(&authenticator.keys, &authenticator.token, token, now)?;
-    // A token lives for minutes; whoever is disabled, changed or taken out in between is out at once.
-    if !authenticator.users.vouches_for(&identity) {
+    let verified = || {
+        let Authenticator {
+            keys,
+            trusts,
+            token: config,
+            ..
+        } = authenticator;
+        tokens.verify(keys, trusts, config, token, now)
+    };
+    let bearer = match verified() {
+        // An issuer that has a new key has not told anybody: whoever brings the first token of it does.
+        Err(TokenError::KeyNotShown(trust)) => {
+            trust.keys_after().await;
+            verified()
+        }
+        verified => verified,
+    }?;
+    // A token lives for minutes; whoever is disabled, changed or taken out in between is out at once. People whom another
+    // issuer vouches for need not be known here.
+    if bearer.is_ours && !authenticator.users.vouches_for(&bearer.identity) {
         return Err(TokenError::UserChanged);
     }
     Ok(Some(Caller {
-        identity,
-        proof: Proof::Bearer,
+        proof: Proof::Bearer(bearer),
     }))
 }
 

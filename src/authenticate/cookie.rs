@@ -1,7 +1,5 @@
 //! The session cookie.
 
-use std::sync::Arc;
-
 use http::HeaderMap;
 
 use super::{Authenticator, Caller, Proof};
@@ -23,14 +21,12 @@ pub(super) async fn caller(
     };
     let key = SessionKey::of_cookie(value)?;
     let session = authenticator.sessions.find(&key, now).await?;
-    let identity = Arc::clone(session.identity());
     // The keeper ends such a session, but not in the same moment; and one that began with what a sign-in had read
     // just before the change is not there yet when it looks.
-    if !authenticator.users.vouches_for(&identity) {
+    if !authenticator.users.vouches_for(session.identity()) {
         return None;
     }
     Some(Caller {
-        identity,
         proof: Proof::Session { key, session },
     })
 }

@@ -3,7 +3,7 @@
 //! Everything here fails closed. A credential that is malformed, ambiguous, expired, unknown or not
 //! checkable yields no identity; it never yields an error that a caller could mistake for "let it pass".
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use http::HeaderMap;
 
@@ -12,7 +12,7 @@ use crate::{
     config::TokenConfig,
     identity::{Credential, Identity},
     session::{Session, SessionStore, id::SessionKey},
-    token::{KeyRing, TokenCache, TokenError},
+    token::{Bearer, KeyRing, TokenCache, TokenError, Trusts},
     users::UserDirectory,
 };
 
@@ -28,23 +28,24 @@ pub struct Authenticator {
     pub cookie: String,
     /// The keys of our tokens.
     pub keys: KeyRing,
+    /// Whose tokens are good as well.
+    pub trusts: Trusts,
     /// What our tokens must say.
     pub token: TokenConfig,
     /// The people whom tokens may name.
     pub users: Arc<UserDirectory>,
 }
 
-/// A person whose credential is valid.
-#[derive(Debug, Clone)]
+/// A person whose credential is valid. One request has one, which is shared: what it refers to belongs to all workers, and a
+/// count of references that two of them change is passed between two processors each time.
+#[derive(Debug)]
 pub struct Caller {
-    /// Who it is.
-    pub identity: Arc<Identity>,
     /// What proved it.
     pub proof: Proof,
 }
 
 /// The credential that signed a request in.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Proof {
     /// The session cookie.
     Session {
@@ -54,15 +55,23 @@ pub enum Proof {
         session: Arc<Session>,
     },
     /// A bearer token.
-    Bearer,
+    Bearer(Arc<Bearer>),
 }
 
 impl Caller {
+    /// Who it is.
+    pub fn identity(&self) -> &Arc<Identity> {
+        match &self.proof {
+            Proof::Session { session, .. } => session.identity(),
+            Proof::Bearer(bearer) => &bearer.identity,
+        }
+    }
+
     /// The kind of credential.
     pub fn credential(&self) -> Credential {
         match self.proof {
             Proof::Session { .. } => Credential::Session,
-            Proof::Bearer => Credential::Bearer,
+            Proof::Bearer(_) => Credential::Bearer,
         }
     }
 
@@ -78,7 +87,7 @@ impl Caller {
 #[derive(Debug, Default)]
 pub struct Authentication {
     /// Who it comes from, if a credential was valid.
-    pub caller: Option<Caller>,
+    pub caller: Option<Rc<Caller>>,
     /// Why a bearer token was not accepted, if one was shown.
     pub bad_token: Option<TokenError>,
 }
@@ -94,13 +103,13 @@ impl Authenticator {
     ) -> Authentication {
         if let Some(caller) = cookie::caller(self, headers, now).await {
             return Authentication {
-                caller: Some(caller),
+                caller: Some(Rc::new(caller)),
                 bad_token: None,
             };
         }
-        match bearer::caller(self, headers, now, tokens) {
+        match bearer::caller(self, headers, now, tokens).await {
             Ok(caller) => Authentication {
-                caller,
+                caller: caller.map(Rc::new),
                 bad_token: None,
             },
             Err(bad_token) => Authentication {
@@ -117,8 +126,9 @@ impl Authenticator {
             Proof::Session { key, session } => {
                 now >= session.expires_at() || self.sessions.find(key, now).await.is_some()
             }
-            Proof::Bearer => true,
+            Proof::Bearer(bearer) if !bearer.is_ours => return true,
+            Proof::Bearer(_) => true,
         };
-        not_ended && self.users.vouches_for(&caller.identity)
+        not_ended && self.users.vouches_for(caller.identity())
     }
 }

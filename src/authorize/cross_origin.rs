@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, header};
 use super::Asked;
 use crate::{
     config::CrossOrigin,
-    http::{hygiene, origin},
+    http::{fields, hygiene, origin},
     identity::Credential,
     refusal::Refusal,
 };
@@ -27,7 +27,7 @@ pub(super) fn check(
         (CrossOrigin::Block, Credential::Session) => true,
         (CrossOrigin::Allow, _) | (_, Credential::Bearer) => false,
     };
-    match by_itself && !origin::is_own(asked.headers, asked.own) && does_more_than_read(asked) {
+    match by_itself && does_more_than_read(asked) && !origin::is_own(asked.headers, asked.own) {
         true => Err(Refusal::CrossOrigin),
         false => Ok(()),
     }
@@ -44,7 +44,7 @@ fn is_read(method: &Method) -> bool {
 }
 
 fn opens_a_conversation(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::UPGRADE)
+    fields::has(headers, &header::UPGRADE)
 }
 
 fn overrides_with_a_write(headers: &HeaderMap) -> bool {

@@ -1,6 +1,6 @@
 //! Whether a request may pass. The only maker of [`Permit`], without which nothing is forwarded.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderMap, Method};
 
@@ -31,7 +31,7 @@ pub struct Asked<'a> {
 #[derive(Debug)]
 pub struct Permit {
     route: Arc<Route>,
-    caller: Option<Caller>,
+    caller: Option<Rc<Caller>>,
 }
 
 impl Permit {
@@ -42,7 +42,7 @@ impl Permit {
 
     /// Who passed it; `None` on a public route, or for an anonymous request on an optional one.
     pub fn caller(&self) -> Option<&Caller> {
-        self.caller.as_ref()
+        self.caller.as_deref()
     }
 }
 
@@ -62,11 +62,11 @@ pub fn authorize(
         (Access::Optional, caller) => caller,
         (Access::Rule(_), None) => return Err(Refusal::NotSignedIn { bad_token }),
         (Access::Rule(parts), Some(caller)) => {
-            if let Some(why) = parts.iter().find_map(|part| unmet(part, &caller.identity)) {
+            if let Some(why) = parts.iter().find_map(|part| unmet(part, caller.identity())) {
                 return Err(Refusal::NotAllowed {
                     why,
                     credential: caller.credential(),
-                    username: caller.identity.username.to_string(),
+                    username: caller.identity().username.to_string(),
                 });
             }
             Some(caller)

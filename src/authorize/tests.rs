@@ -8,6 +8,7 @@ use crate::{
         UpstreamUrl,
     },
     identity::UserName,
+    token::Bearer,
     upstream::Targets,
 };
 
@@ -66,10 +67,14 @@ fn caller(name: &str, roles: &[&str]) -> Authentication {
     let roles = roles.iter().map(ToString::to_string).collect();
     let identity = Identity::new(UserName::parse(name).unwrap(), None, None, roles, None);
     Authentication {
-        caller: Some(Caller {
-            identity: Arc::new(identity),
-            proof: Proof::Bearer,
-        }),
+        caller: Some(Rc::new(Caller {
+            proof: Proof::Bearer(Arc::new(Bearer {
+                identity: Arc::new(identity),
+                scopes: None,
+                claims: serde_json::Map::new(),
+                is_ours: true,
+            })),
+        })),
         bad_token: None,
     }
 }
@@ -99,7 +104,7 @@ fn all_parts_of_a_rule_must_hold_and_one_entry_of_each_is_enough() {
     ] {
         let verdict_found = match authorize(&route(Access::Rule(rule.clone())), caller(name, has)) {
             Ok(permit) => {
-                assert_eq!(permit.caller().unwrap().identity.username.as_str(), name);
+                assert_eq!(permit.caller().unwrap().identity().username.as_str(), name);
                 None
             }
             Err(Refusal::NotAllowed { why, .. }) => Some(why),

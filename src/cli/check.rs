@@ -93,7 +93,7 @@ fn of_files(config: &Config) -> Vec<Problem> {
             problems.push(exposed(key, "the private key"));
         }
     }
-    problems.extend(KeyRing::check(&config.token.signing).err().map(of_keys));
+    problems.extend(KeyRing::check(&config.token).err().map(of_keys));
     match UserFile::load(&config.users.file, config.users.hash_memory) {
         Err(error) => problems.extend(error.0),
         Ok(users) if users.users().is_empty() => {
@@ -174,7 +174,12 @@ pub(super) fn of_keys(error: KeyError) -> Problem {
         KeyError::Io { .. } => {
             Some("`keys` names a folder that the gateway can read, and write for its first key")
         }
-        KeyError::Exposed { .. } | KeyError::Generate(_) | KeyError::Secret(_) => None,
+        KeyError::Exposed { .. }
+        | KeyError::Generate(_)
+        | KeyError::Unusable(_)
+        | KeyError::NotOne { .. }
+        | KeyError::OnlySigner { .. }
+        | KeyError::SignsWithSecret => None,
     };
     let problem = Problem::of_file("[token]", format!("{:#}", anyhow::Error::from(error)));
     match hint {

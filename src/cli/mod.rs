@@ -17,6 +17,7 @@ mod check;
 mod demo;
 mod hash;
 mod init;
+mod key;
 mod sample_app;
 mod serve;
 mod user;
@@ -57,6 +58,9 @@ enum Command {
     /// Edits the user file
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Lists and changes the keys that sign tokens
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Turns a password into its argon2id string
     Hash(hash::HashArgs),
     /// Runs the sample app alone
@@ -117,6 +121,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Check => check::run(&cli.config, &mut out),
         Command::Init { dir } => init::run(dir, &mut out),
         Command::User(command) => user::run(command, &cli.config, &mut out),
+        Command::Key(command) => key::run(command, &cli.config, &mut out),
         Command::Hash(args) => hash::run(args, &cli.config, &mut out),
         Command::SampleApp(args) => {
             drop(out);

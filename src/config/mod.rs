@@ -28,7 +28,8 @@ pub use section::{
     },
     server::{PublicUrl, ServerConfig, TlsConfig, TlsVersion},
     session::SessionConfig,
-    token::{SigningConfig, TokenConfig},
+    token::{KeyPairAlgorithm, SecretAlgorithm, SigningConfig, TokenConfig},
+    trust::{ClaimPath, SignatureAlgorithm, TrustConfig, TrustedKeys, address as trust_address},
     users::{Argon2Cost, UsersConfig},
 };
 

@@ -15,6 +15,7 @@ use crate::{
     http::{
         body::{Upload, UploadError},
         cookies::{self, CookieStyle, Presented},
+        fields,
         hygiene::OwnHeaders,
         incoming::Incoming,
         request_id::RequestId,
@@ -151,7 +152,7 @@ impl Trip<'_> {
     fn whose(&self) -> Whose {
         let caller = self.permit.caller();
         Whose {
-            user: caller.map(|caller| caller.identity.username.as_str().into()),
+            user: caller.map(|caller| caller.identity().username.as_str().into()),
             client: self.context.client,
         }
     }
@@ -179,7 +180,7 @@ impl Trip<'_> {
 /// # Errors
 /// It ends elsewhere than the head says: HTTP/2 can end a request that is not whole.
 fn framing(upload: &Upload, headers: &HeaderMap) -> Result<Framing, Refusal> {
-    let said = headers.get(header::CONTENT_LENGTH);
+    let said = fields::first(headers, &header::CONTENT_LENGTH);
     let framing = Framing::of(upload, said.is_some());
     let holds = match (framing, said.map(HeaderValue::to_str)) {
         (_, None) => true,

@@ -12,7 +12,7 @@ use crate::{
     authenticate::{Caller, Proof},
     authorize::Permit,
     config::{HostHeader, Template, TemplatePart, UpstreamUrl},
-    http::{cookies, hygiene},
+    http::{cookies, fields, hygiene},
     identity::{self, Identity},
     refusal::Refusal,
     route::Route,
@@ -109,7 +109,7 @@ fn headers(trip: &Trip<'_>, upstream: &UpstreamUrl, protocol: Protocol, put: &mu
     origin(context, authority, put);
     let templates = &route.headers;
     if let Some(caller) = permit.caller() {
-        identity_headers(&caller.identity, &mut |name, value| {
+        identity_headers(caller.identity(), &mut |name, value| {
             // A route that sets one of these itself has the last word.
             if !templates.iter().any(|template| template.name == name) {
                 put(name, value);
@@ -130,7 +130,7 @@ fn passing(sent: &HeaderMap, permit: &Permit, context: &Forwarding<'_>, put: &mu
     let by_token = matches!(
         permit.caller(),
         Some(Caller {
-            proof: Proof::Bearer,
+            proof: Proof::Bearer(_),
             ..
         })
     );
@@ -154,8 +154,7 @@ fn passing(sent: &HeaderMap, permit: &Permit, context: &Forwarding<'_>, put: &mu
 
 /// Whether the body waits to be asked for (RFC 9110, section 10.1.1).
 pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::EXPECT)
+    fields::first(headers, &header::EXPECT)
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
@@ -165,7 +164,7 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 
 /// Whether a request signs its whole connection in, so that nobody else may use it.
 pub(super) fn authenticates_connection(headers: &HeaderMap) -> bool {
-    let mut shown = headers.get_all(header::AUTHORIZATION).iter();
+    let mut shown = fields::all(headers, &header::AUTHORIZATION);
     shown.any(|value| is_of_connection(value.as_bytes()))
 }
 
@@ -241,7 +240,7 @@ fn expand(template: &Template, caller: Option<&Caller>) -> Option<String> {
 }
 
 fn placeholder<'a>(part: &'a TemplatePart, caller: &'a Caller) -> Cow<'a, str> {
-    let Caller { identity, proof } = caller;
+    let (identity, proof) = (caller.identity(), &caller.proof);
     match part {
         TemplatePart::Literal(literal) => literal.into(),
         TemplatePart::Username => identity.username.as_str().into(),
@@ -250,7 +249,7 @@ fn placeholder<'a>(part: &'a TemplatePart, caller: &'a Caller) -> Cow<'a, str> {
         TemplatePart::Roles => identity.roles_joined().into(),
         TemplatePart::Session => match proof {
             Proof::Session { session, .. } => session.handle().as_str().into(),
-            Proof::Bearer => "".into(),
+            Proof::Bearer(_) => "".into(),
         },
     }
 }

@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::{outgoing::is_of_connection, upgrade::Tunnel};
 use crate::{
     config::ResponseHeader,
-    http::cookies,
+    http::{cookies, fields},
     route::Route,
     upstream::{Bound, Broken, Deadline, Exchange, Head, Piece, Place, Pool, Whose},
 };
@@ -28,7 +28,7 @@ pub(super) fn clean(headers: &mut HeaderMap, own_cookies: &[&str]) {
         let name = cookies::set_name(value.as_bytes());
         own_cookies.iter().any(|own| own.as_bytes() == name)
     };
-    if headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {
+    if fields::all(headers, &header::SET_COOKIE).any(sets_ours) {
         let others: Vec<HeaderValue> = headers
             .get_all(header::SET_COOKIE)
             .iter()

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     future::pending,
     pin::Pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -59,7 +60,7 @@ pub struct Story {
     /// Its route, once it is known.
     pub route: Option<Arc<Route>>,
     /// Who is signed in, once it is known.
-    pub caller: Option<Caller>,
+    pub caller: Option<Rc<Caller>>,
     /// Which of the route's upstreams was asked last, once one was.
     pub upstream: Option<usize>,
     /// How long the upstream took, once it has answered.
@@ -129,7 +130,7 @@ impl Story {
             user: self
                 .caller
                 .as_ref()
-                .map(|caller| caller.identity.username.to_string()),
+                .map(|caller| caller.identity().username.to_string()),
             refusal: self.refusal,
             bytes,
             ms: millis(self.started.elapsed()),

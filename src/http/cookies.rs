@@ -5,6 +5,8 @@ use std::{borrow::Cow, iter, time::Duration};
 use cookie::{Cookie, SameSite, time};
 use http::{HeaderMap, HeaderValue, header};
 
+use super::fields;
+
 /// What a request's `Cookie` headers say about one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presented<'a> {
@@ -18,9 +20,7 @@ pub enum Presented<'a> {
 
 /// Looks for a cookie by its exact name. Costs one pass over the header and no allocation.
 pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Presented<'a> {
-    let mut values = headers
-        .get_all(header::COOKIE)
-        .iter()
+    let mut values = fields::all(headers, &header::COOKIE)
         .flat_map(pairs)
         .filter_map(|pair| value_of(pair, name));
     match (values.next(), values.next()) {
@@ -36,13 +36,13 @@ pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Presented<'a> {
 /// (RFC 9113, section 8.2.3).
 pub fn without<'a>(headers: &'a HeaderMap, names: &[&str]) -> Option<Cow<'a, [u8]>> {
     let ours = |pair: &[u8]| names.iter().any(|name| value_of(pair, name).is_some());
-    let mut sent = headers.get_all(header::COOKIE).iter();
+    let mut sent = fields::all(headers, &header::COOKIE);
     let first = sent.next()?;
     if sent.next().is_none() && !pairs(first).any(ours) {
         return Some(Cow::Borrowed(first.as_bytes()));
     }
     let mut rest = Vec::new();
-    let all = headers.get_all(header::COOKIE).iter().flat_map(pairs);
+    let all = fields::all(headers, &header::COOKIE).flat_map(pairs);
     for pair in all.filter(|pair| !pair.is_empty() && !ours(pair)) {
         if !rest.is_empty() {
             rest.extend_from_slice(b"; ");

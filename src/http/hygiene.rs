@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, header};
 
+use super::fields;
+
 /// Headers that only the gateway sets, in the folded spelling of [`fold`].
 ///
 /// Beside the ones we set these are the names by which apps ask "who is it", "where from" and "which
@@ -157,9 +159,7 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// The elements of a comma-separated header (RFC 9110, section 5.6.1), all its lines together.
 pub fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers
-        .get_all(name)
-        .iter()
+    fields::all(headers, name)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)

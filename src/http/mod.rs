@@ -9,6 +9,7 @@
 pub mod body;
 pub mod client_addr;
 pub mod cookies;
+pub mod fields;
 pub mod framing;
 mod hex;
 pub mod http1;

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, Method, header};
 
+use super::fields;
+
 /// What a request is for, as browsers say (Fetch Metadata).
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
@@ -9,20 +11,17 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// browsers and programs without it, a GET or HEAD that prefers `text/html`. What asks for an upgrade is no
 /// navigation: a WebSocket's handshake can follow no redirect.
 pub fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
-    if let Some(mode) = headers.get(SEC_FETCH_MODE) {
+    if let Some(mode) = fields::first(headers, &SEC_FETCH_MODE) {
         return mode == "navigate";
     }
     matches!(*method, Method::GET | Method::HEAD)
-        && !headers.contains_key(header::UPGRADE)
+        && !fields::has(headers, &header::UPGRADE)
         && prefers_html(headers)
 }
 
 /// Whether the answer's body should be HTML rather than JSON, whatever the method (RFC 9110, section 12.5.1).
 pub fn prefers_html(headers: &HeaderMap) -> bool {
-    let accept = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let accept = fields::all(headers, &header::ACCEPT).filter_map(|value| value.to_str().ok());
     let mut html = 0.0_f32;
     let mut other = 0.0_f32;
     for range in accept.flat_map(|value| value.split(',')) {

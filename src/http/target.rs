@@ -12,6 +12,8 @@ use http::{
     uri::{Authority, Scheme},
 };
 
+use super::fields;
+
 /// Why a target is refused. The wording is for the client; it never repeats what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
@@ -239,7 +241,7 @@ impl<'a> Target<'a> {
     /// # Errors
     /// Says which ambiguity the target has; such a request is answered 400 and never forwarded.
     pub fn of(uri: &'a Uri, version: Version, headers: &'a HeaderMap) -> Result<Self, TargetError> {
-        let mut hosts = headers.get_all(header::HOST).iter();
+        let mut hosts = fields::all(headers, &header::HOST);
         let named = match hosts.next() {
             None => None,
             Some(value) => Some(value.to_str().map_err(|_| TargetError::BadHost)?),

@@ -7,10 +7,10 @@ use std::{cell::Cell, fmt};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::hex;
+use super::{fields, hex};
 
 /// The header, in the spelling of HTTP/2.
-pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What tracing systems add to it. It says nothing without the other.
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -31,13 +31,15 @@ impl TraceContext {
     /// The trace that a request belongs to, with a new span in it; a new trace where it belongs to none, and then
     /// without the `tracestate` that would not be this trace's.
     pub fn of(headers: &mut HeaderMap, ids: &TraceIds) -> Self {
-        let mut values = headers.get_all(TRACEPARENT).iter();
-        let given = match (values.next(), values.next()) {
-            (Some(only), None) => Self::parse(only.as_bytes()),
+        let given: Vec<_> = fields::all(headers, &TRACEPARENT).collect();
+        let given = match given.as_slice() {
+            [only] => Self::parse(only.as_bytes()),
             _ => None,
         };
         let Some(mut context) = given else {
-            headers.remove(TRACESTATE);
+            if fields::has(headers, &TRACESTATE) {
+                headers.remove(TRACESTATE);
+            }
             return ids.new_trace();
         };
         context.0[36..52].copy_from_slice(&hex::digits(ids.next_id()));

@@ -208,8 +208,10 @@ async fn begin(
         .authenticator
         .authenticate(headers, visit.now, visit.tokens)
         .await;
-    if let Some(Proof::Session { key, .. }) = before.caller.map(|caller| caller.proof) {
-        sessions.remove(&key).await;
+    if let Some(caller) = &before.caller
+        && let Proof::Session { key, .. } = &caller.proof
+    {
+        sessions.remove(key).await;
     }
     let user_agent = headers
         .get(header::USER_AGENT)

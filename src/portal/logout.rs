@@ -8,7 +8,7 @@ use super::{
     same_origin, set_cookie,
 };
 use crate::{
-    authenticate::{Caller, Proof},
+    authenticate::Proof,
     gateway::Gateway,
     http::{incoming::Incoming, navigation},
     observe::audit::{self, Event},
@@ -28,7 +28,7 @@ pub(super) async fn page(
         .authenticate(request.headers(), visit.now, visit.tokens)
         .await
         .caller;
-    let username = caller.map(|caller| caller.identity.username.to_string());
+    let username = caller.map(|caller| caller.identity().username.to_string());
     Ok(LogoutPage {
         username: username.as_deref(),
         return_to: "/",
@@ -57,15 +57,14 @@ pub(super) async fn sign_out(
         true => Form::read(gateway, request).await?.1.is_ticked("everywhere"),
         false => false,
     };
-    if let Some(Caller {
-        identity,
-        proof: Proof::Session { key, .. },
-    }) = caller
+    if let Some(caller) = &caller
+        && let Proof::Session { key, session } = &caller.proof
     {
+        let identity = session.identity();
         let sessions = &gateway.authenticator.sessions;
         let ended = match everywhere {
             true => sessions.remove_user(&identity.username).await,
-            false => usize::from(sessions.remove(&key).await.is_some()),
+            false => usize::from(sessions.remove(key).await.is_some()),
         };
         let event = Event::SignedOut { sessions: ended };
         audit::record(

@@ -46,9 +46,9 @@ pub(super) async fn me(
             created_at: session.created().unix_seconds(),
             expires_at: session.expires_at().unix_seconds(),
         }),
-        Proof::Bearer => None,
+        Proof::Bearer(_) => None,
     };
-    let identity = &caller.identity;
+    let identity = caller.identity();
     let me = Me {
         username: identity.username.as_str(),
         name: identity.name.as_deref(),

@@ -1,5 +1,5 @@
-//! The gateway's own addresses, all under `/.auth/` of every host it serves: never forwarded, never
-//! shadowed by a route.
+//! The gateway's own addresses, under `/.auth/` of every host it serves and one that others look for elsewhere: never
+//! forwarded, never shadowed by a route.
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 
@@ -36,6 +36,8 @@ pub enum OwnAddress {
     Me,
     /// `/.auth/jwks.json`: our public keys.
     Jwks,
+    /// `/.well-known/openid-configuration`: where the keys and the rest are.
+    Metadata,
     /// `/.auth/health`: 200 while we serve.
     Health,
     /// Anything else below `/.auth`.
@@ -63,8 +65,13 @@ impl OwnAddress {
     /// The own address of a path; `None` when it is an app's.
     pub fn of(path: NormalPath<'_>) -> Option<Self> {
         let mut segments = path.segments();
-        if segments.next()?.as_ref() != b".auth" {
-            return None;
+        match segments.next()?.as_ref() {
+            b".auth" => {}
+            b".well-known" => {
+                let is_ours = segments.next().as_deref() == Some(b"openid-configuration");
+                return (is_ours && segments.next().is_none()).then_some(Self::Metadata);
+            }
+            _ => return None,
         }
         let address = match (segments.next().as_deref(), segments.next()) {
             (Some(b"login"), None) => Self::Login,
@@ -83,7 +90,7 @@ impl OwnAddress {
         match self {
             Self::Login | Self::Logout => "GET, HEAD, POST",
             Self::Token => "POST",
-            Self::Me | Self::Jwks | Self::Health => "GET, HEAD",
+            Self::Me | Self::Jwks | Self::Metadata | Self::Health => "GET, HEAD",
             Self::Unknown => "",
         }
     }
@@ -112,7 +119,8 @@ pub async fn answer(
         }
         OwnAddress::Token if request.method() == Method::POST => oauth::token(gateway, request, visit).await,
         OwnAddress::Me if reads => me::me(gateway, request.headers(), visit).await,
-        OwnAddress::Jwks if reads => Ok(well_known::jwks(gateway)),
+        OwnAddress::Jwks if reads => Ok(well_known::jwks(gateway, visit.now)),
+        OwnAddress::Metadata if reads => Ok(well_known::metadata(gateway)),
         OwnAddress::Health if reads => Ok(health()),
         _ => Err(Refusal::MethodNotAllowed {
             allow: address.methods().to_owned(),
@@ -149,6 +157,10 @@ mod tests {
             ("/.auth/", Some(OwnAddress::Unknown)),
             ("/.authx/login", None),
             ("/.AUTH/login", None),
+            ("/.well-known/openid-configuration", Some(OwnAddress::Metadata)),
+            ("/.well-known/openid-configuration/x", None),
+            ("/.well-known/acme-challenge/x", None),
+            ("/x/.well-known/openid-configuration", None),
             ("/x/.auth/login", None),
             ("/", None),
         ] {

@@ -1,5 +1,5 @@
 //! What has to be done now and then, on a thread that serves no requests: expired sessions go, and so do those of
-//! people whom the user file no longer lets in.
+//! people whom the user file no longer lets in; and keys that somebody has changed are taken over.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -23,6 +23,7 @@ pub(super) fn keep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeEr
             seen: gateway.authenticator.users.current(),
             broken: false,
         };
+        let mut keys = Keys { broken: false };
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -37,8 +38,34 @@ pub(super) fn keep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeEr
                 tokio::task::yield_now().await;
             }
             people.look(gateway).await;
+            keys.look(gateway);
         }
     })
+}
+
+/// The keys that sign, as they were seen last.
+struct Keys {
+    broken: bool,
+}
+
+impl Keys {
+    /// Takes over what has changed in their folder.
+    fn look(&mut self, gateway: &Gateway) {
+        match gateway.authenticator.keys.refresh() {
+            Ok(None) => self.broken = false,
+            Ok(Some(key)) => {
+                self.broken = false;
+                tracing::info!(target: "audit", event = "key_rotated", key, "another key signs from now on");
+            }
+            // Said once, and not once a second.
+            Err(error) if !self.broken => {
+                self.broken = true;
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(source, "{error}; the keys stay as they were");
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// The user file as it was seen last.

@@ -21,7 +21,7 @@ use crate::{
     gateway::Gateway,
     handle::Worker,
     http::{request_id::RequestIds, trace_context::TraceIds},
-    token::TokenCache,
+    token::{TokenCache, trust::fetch},
     upstream::{Pool, health},
 };
 
@@ -67,6 +67,9 @@ pub enum ServeError {
     /// The system's random source failed.
     #[error("the system's random number source failed")]
     NoRandomness(#[from] getrandom::Error),
+    /// TLS towards issuers cannot be set up.
+    #[error("the keys of other issuers cannot be fetched")]
+    Issuers(#[source] reqwest::Error),
     /// A worker panicked: a defect of the gateway.
     #[error("a worker thread panicked")]
     Panicked,
@@ -114,6 +117,13 @@ pub fn serve(
                 .spawn_scoped(scope, || watch_health(gateway, shutdown))
                 .map_err(ServeError::Worker)?;
             workers.push(health);
+        }
+        if !gateway.authenticator.trusts.all().is_empty() {
+            let issuers = thread::Builder::new()
+                .name("issuers".to_owned())
+                .spawn_scoped(scope, || watch_issuers(gateway, shutdown))
+                .map_err(ServeError::Worker)?;
+            workers.push(issuers);
         }
         let ended: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
         ended
@@ -210,6 +220,22 @@ fn watch_health(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeError
     local_runtime()?.block_on(async {
         tokio::select! {
             () = health::watch(gateway.routes.watched()) => {}
+            () = shutdown.started() => {}
+        }
+    });
+    Ok(())
+}
+
+/// Keeps the keys of other issuers fresh, until the stop begins.
+fn watch_issuers(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeError> {
+    let client = fetch::client().map_err(ServeError::Issuers)?;
+    local_runtime()?.block_on(async {
+        let trusts = gateway.authenticator.trusts.all();
+        let all = trusts
+            .iter()
+            .map(|trust| fetch::keep(Arc::clone(trust), client.clone()));
+        tokio::select! {
+            _ = futures_util::future::join_all(all) => {}
             () = shutdown.started() => {}
         }
     });

@@ -96,7 +96,10 @@ impl Session {
 
     /// Renews the idle limit. Takes no lock: two requests at the same instant may store either time.
     pub fn renew(&self, now: Timestamp) {
-        self.last_use.store(now.unix_millis(), Ordering::Relaxed);
+        // What is there already is not written again: a look costs nothing, but a write takes the line from the others.
+        if self.last_use() != now {
+            self.last_use.store(now.unix_millis(), Ordering::Relaxed);
+        }
     }
 }
 

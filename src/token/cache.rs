@@ -12,8 +12,8 @@ use quick_cache::{
     unsync::{Cache, DefaultLifecycle},
 };
 
-use super::{KeyRing, SignedToken, TokenError};
-use crate::{clock::Timestamp, config::TokenConfig, identity::Identity};
+use super::{Bearer, KeyRing, SignedToken, TokenError, Trusts};
+use crate::{clock::Timestamp, config::TokenConfig};
 
 /// What a cache may take, in bytes: enough for 10,000 tokens of ours, whichever the algorithm.
 const MAX_BYTES: u64 = 32 << 20;
@@ -43,26 +43,27 @@ impl<H: BuildHasher> TokenCache<H> {
         }
     }
 
-    /// Whom a token names, if it is one of ours and counts now.
+    /// What a token stands for, if it is ours or a trusted issuer's and counts now.
     ///
     /// # Errors
     /// The first check that failed.
     pub fn verify(
         &self,
         keys: &KeyRing,
+        trusts: &Trusts,
         config: &TokenConfig,
         token: &str,
         now: Timestamp,
-    ) -> Result<Arc<Identity>, TokenError> {
+    ) -> Result<Arc<Bearer>, TokenError> {
         if let Some(known) = self.tokens.borrow().get(token)
-            && known.is_signed_by_one_of(keys)
+            && known.is_signed_by_one_of(keys, now)
         {
-            return known.person(config, now).cloned();
+            return known.bearer(config, now).cloned();
         }
-        let signed = SignedToken::verify(keys, token)?;
-        let person = signed.person(config, now).cloned()?;
+        let signed = SignedToken::verify(keys, trusts, token, now)?;
+        let bearer = signed.bearer(config, now).cloned()?;
         self.keep(token, signed);
-        Ok(person)
+        Ok(bearer)
     }
 
     fn keep(&self, token: &str, signed: SignedToken) {

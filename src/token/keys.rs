@@ -1,40 +1,60 @@
-//! The keys that sign our tokens, and how they lie on disk.
+//! The keys that sign our tokens: which of them signs, and how long the others still count.
+//!
+//! [`key`] is one of them, [`folder`] is how they lie on disk, [`manage`] changes them by hand. Several gateways may share a folder: each looks at it now
+//! and then, and takes over what has changed there.
 
 use std::{
-    fs, io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
+    fmt, io,
+    path::PathBuf,
     ptr,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use jsonwebtoken::{
-    Algorithm, DecodingKey, EncodingKey, Validation,
-    jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse, ThumbprintHash},
+use arc_swap::ArcSwap;
+use jsonwebtoken::jwk::JwkSet;
+
+use crate::{
+    clock::Timestamp,
+    config::{KeyPairAlgorithm, SigningConfig, TokenConfig},
 };
-use secrecy::ExposeSecret;
 
-use crate::config::SigningConfig;
+mod folder;
+mod key;
+mod manage;
 
-/// The `kid` of a shared secret. A thumbprint would be a hash of the secret itself (RFC 7638, section 7).
-const SECRET_KEY_ID: &str = "hs256";
+use folder::KeyFile;
+pub(super) use key::{Key, signature_only};
+pub use manage::{KeyFolder, KeyInfo, KeyState};
 
-/// All keys whose tokens are accepted; the newest signs.
+/// All keys whose tokens are accepted, one of which signs.
 pub struct KeyRing {
-    keys: Vec<Arc<Key>>,
+    keys: ArcSwap<Keys>,
+    folder: Option<Folder>,
 }
 
-/// One key. The algorithm belongs to it: a token never chooses (RFC 8725, section 3.1).
-pub(super) struct Key {
-    pub(super) id: String,
-    pub(super) algorithm: Algorithm,
-    pub(super) signing: EncodingKey,
-    pub(super) verifying: DecodingKey,
-    pub(super) validation: Validation,
-    public: Option<Jwk>,
+/// The keys of a moment.
+struct Keys {
+    held: Vec<Held>,
+    signer: Option<Arc<Key>>,
 }
 
-/// Why the keys could not be loaded or made.
+/// A key, and until when its tokens count: a key that has been followed by another goes on until the last token that it
+/// can have signed has expired.
+struct Held {
+    key: Arc<Key>,
+    until: Option<Timestamp>,
+}
+
+/// Where keys come from that may change.
+struct Folder {
+    path: PathBuf,
+    algorithm: KeyPairAlgorithm,
+    /// For how long after it has signed last a key's tokens count, in milliseconds.
+    outlives: std::time::Duration,
+    seen: Mutex<Vec<KeyFile>>,
+}
+
+/// Why the keys could not be loaded, made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The folder or a file in it cannot be read or written.
@@ -54,8 +74,8 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
-    /// The file holds no key of the right kind.
-    #[error("{} is not a PKCS#8 PEM file with an ECDSA P-256 private key", path.display())]
+    /// The file holds no key of a kind that signs here.
+    #[error("{} is not a PKCS#8 PEM file with a private key of RSA (2048 bits or more), ECDSA P-256 or P-384, or Ed25519", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -66,193 +86,203 @@ pub enum KeyError {
     /// No key could be made.
     #[error("cannot make a signing key")]
     Generate(#[source] rcgen::Error),
-    /// The secret cannot be used.
-    #[error("cannot use the signing secret")]
-    Secret(#[source] jsonwebtoken::errors::Error),
+    /// A key that was just made cannot sign.
+    #[error("cannot use the signing key")]
+    Unusable(#[source] jsonwebtoken::errors::Error),
+    /// No key, or more than one, is called so.
+    #[error("{count} keys have an id that begins with \"{id}\"; `portcullis key list` shows them")]
+    NotOne {
+        /// What was given.
+        id: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// Nothing would sign.
+    #[error("{id} is the only key that can sign; run `portcullis key rotate` first")]
+    OnlySigner {
+        /// The key.
+        id: String,
+    },
+    /// There is no folder of keys.
+    #[error("this gateway signs with a secret of [token], which is changed in gateway.toml")]
+    SignsWithSecret,
 }
 
 impl KeyRing {
-    /// The keys that the configuration names; makes the first one where the folder has none.
+    /// The keys that the configuration names; makes the first one where none can sign.
     ///
     /// # Errors
     /// The folder or a key in it cannot be used; the message names the file and what to do.
-    pub fn open(config: &SigningConfig) -> Result<Self, KeyError> {
-        let keys: Vec<Key> = match config {
-            SigningConfig::Hs256 { secret } => {
-                let secret = secret.expose_secret().as_bytes();
-                vec![Key {
-                    id: SECRET_KEY_ID.to_owned(),
-                    algorithm: Algorithm::HS256,
-                    signing: EncodingKey::from_secret(secret),
-                    verifying: DecodingKey::from_secret(secret),
-                    validation: signature_only(Algorithm::HS256),
-                    public: None,
-                }]
-            }
-            SigningConfig::Es256 { keys: folder } => {
-                let mut files = key_files(folder)?;
-                if files.is_empty() {
-                    files.push(generate(folder)?);
-                }
-                files
-                    .iter()
-                    .map(|path| read_key(path))
-                    .collect::<Result<_, _>>()?
-            }
+    pub fn open(config: &TokenConfig) -> Result<Self, KeyError> {
+        let Some(folder) = Folder::of(config) else {
+            return Ok(Self::of_secret(&config.signing));
         };
+        let mut files = folder::files(&folder.path)?;
+        let mut keys = folder.read(&files, &[])?;
+        if keys.signer.is_none() {
+            folder::generate(&folder.path, folder.algorithm, false)?;
+            files = folder::files(&folder.path)?;
+            keys = folder.read(&files, &[])?;
+        }
+        *folder.seen.lock().unwrap_or_else(PoisonError::into_inner) = files;
         Ok(Self {
-            keys: keys.into_iter().map(Arc::new).collect(),
+            keys: ArcSwap::from_pointee(keys),
+            folder: Some(folder),
         })
     }
 
-    /// Whether the keys can be used, without making one where the folder has none.
-    ///
-    /// # Errors
-    /// The folder or a key in it cannot be used.
-    pub fn check(config: &SigningConfig) -> Result<(), KeyError> {
-        match config {
-            SigningConfig::Hs256 { .. } => Ok(()),
-            SigningConfig::Es256 { keys: folder } => key_files(folder)?
-                .iter()
-                .try_for_each(|path| read_key(path).map(drop)),
+    fn of_secret(signing: &SigningConfig) -> Self {
+        let key = match signing {
+            SigningConfig::Secret { algorithm, secret } => Some(Arc::new(Key::of_secret(*algorithm, secret))),
+            SigningConfig::Keys { .. } => None,
+        };
+        let held = key.iter().map(|key| Held {
+            key: Arc::clone(key),
+            until: None,
+        });
+        Self {
+            keys: ArcSwap::from_pointee(Keys {
+                held: held.collect(),
+                signer: key,
+            }),
+            folder: None,
         }
     }
 
-    /// The key that signs: the newest.
-    pub(super) fn signer(&self) -> Option<&Arc<Key>> {
-        self.keys.last()
+    /// Whether the keys can be used, without making one where there is none.
+    ///
+    /// # Errors
+    /// The folder or a key in it cannot be used.
+    pub fn check(config: &TokenConfig) -> Result<(), KeyError> {
+        match Folder::of(config) {
+            None => Ok(()),
+            Some(folder) => folder.read(&folder::files(&folder.path)?, &[]).map(drop),
+        }
     }
 
-    /// The key of this id.
-    pub(super) fn find(&self, id: &str) -> Option<&Arc<Key>> {
-        self.keys.iter().find(|key| key.id == id)
+    /// Looks at the folder, and takes over what has changed there. The id of the key that signs, where that is another
+    /// now. Meant for a thread that serves no requests.
+    ///
+    /// # Errors
+    /// What is there now cannot be used; the keys stay as they were.
+    pub fn refresh(&self) -> Result<Option<String>, KeyError> {
+        let Some(folder) = &self.folder else {
+            return Ok(None);
+        };
+        let files = folder::files(&folder.path)?;
+        let mut seen = folder.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == files {
+            return Ok(None);
+        }
+        let before = self.keys.load_full();
+        let keys = folder.read(&files, &before.held)?;
+        let signer = |keys: &Keys| keys.signer.as_ref().map(|key| key.id.clone());
+        let (old, new) = (signer(&before), signer(&keys));
+        self.keys.store(Arc::new(keys));
+        *seen = files;
+        Ok(new.filter(|new| Some(new) != old.as_ref()))
     }
 
-    /// Whether this very key is still one of ours, and not merely one of its id.
-    pub(super) fn holds(&self, key: &Weak<Key>) -> bool {
-        self.keys
-            .iter()
-            .any(|ours| ptr::eq(Arc::as_ptr(ours), key.as_ptr()))
+    /// The key that signs.
+    pub(super) fn signer(&self) -> Option<Arc<Key>> {
+        self.keys.load().signer.clone()
+    }
+
+    /// The key of this id, if its tokens count now.
+    pub(super) fn find(&self, id: &str, now: Timestamp) -> Option<Arc<Key>> {
+        let keys = self.keys.load();
+        let mut held = keys.held.iter().filter(|held| held.counts(now));
+        held.find(|held| held.key.id == id)
+            .map(|held| Arc::clone(&held.key))
+    }
+
+    /// Whether this very key is still one of ours, and not merely one of its id, and its tokens count now.
+    pub(super) fn holds(&self, key: &Weak<Key>, now: Timestamp) -> bool {
+        let keys = self.keys.load();
+        let mut held = keys.held.iter().filter(|held| held.counts(now));
+        held.any(|held| ptr::eq(Arc::as_ptr(&held.key), key.as_ptr()))
     }
 
     /// The public keys as a JWK Set (RFC 7517, section 5); a shared secret is not among them.
-    pub fn public(&self) -> JwkSet {
+    pub fn public(&self, now: Timestamp) -> JwkSet {
+        let keys = self.keys.load();
+        let held = keys.held.iter().filter(|held| held.counts(now));
         JwkSet {
-            keys: self.keys.iter().filter_map(|key| key.public.clone()).collect(),
+            keys: held.filter_map(|held| held.key.public.clone()).collect(),
         }
     }
 }
 
-impl std::fmt::Debug for KeyRing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Held {
+    fn counts(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl Folder {
+    /// `None` where a secret signs.
+    fn of(config: &TokenConfig) -> Option<Self> {
+        match &config.signing {
+            SigningConfig::Secret { .. } => None,
+            SigningConfig::Keys { algorithm, folder } => Some(Self {
+                path: folder.clone(),
+                algorithm: *algorithm,
+                outlives: config.lifetime + config.leeway,
+                seen: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The keys of these files, those among them that are known already as they are: whoever has seen one knows it again.
+    fn read(&self, files: &[KeyFile], known: &[Held]) -> Result<Keys, KeyError> {
+        let mut held: Vec<Held> = Vec::with_capacity(files.len());
+        let mut signer = None;
+        let mut read = Vec::with_capacity(files.len());
+        for file in files {
+            let key = file.read()?;
+            let known = known.iter().find(|held| held.key.id == key.id);
+            read.push(known.map_or_else(|| Arc::new(key), |held| Arc::clone(&held.key)));
+        }
+        for (index, (file, key)) in files.iter().zip(&read).enumerate() {
+            // The next one that signs put an end to it.
+            let later = files.get(index + 1..).unwrap_or_default();
+            let ended = later
+                .iter()
+                .find(|later| !later.is_next())
+                .map(|later| later.written);
+            let until = match file.is_next() {
+                true => None,
+                false => ended.map(|ended| ended.after(self.outlives)),
+            };
+            if !file.is_next() && key.algorithm_name() == self.algorithm.name() {
+                signer = Some((Arc::clone(key), held.len()));
+            }
+            held.push(Held {
+                key: Arc::clone(key),
+                until,
+            });
+        }
+        // It may be older than another that signs with something else; it counts all the same.
+        if let Some((_, index)) = &signer
+            && let Some(held) = held.get_mut(*index)
+        {
+            held.until = None;
+        }
+        Ok(Keys {
+            held,
+            signer: signer.map(|(key, _)| key),
+        })
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.keys.load();
         f.debug_list()
-            .entries(self.keys.iter().map(|key| &key.id))
+            .entries(keys.held.iter().map(|held| &held.key.id))
             .finish()
     }
 }
 
-/// Checks a signature and nothing else: what the claims must say is `verify`'s business, with time as an argument.
-fn signature_only(algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(algorithm);
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.validate_aud = false;
-    validation
-}
-
-/// The key files of a folder, the newest last. A folder that does not exist has none.
-fn key_files(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
-    let failed = |source| KeyError::Io {
-        action: "read the keys in",
-        path: folder.to_owned(),
-        source,
-    };
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
-        let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == "pem") {
-            files.push((
-                entry
-                    .metadata()
-                    .and_then(|metadata| metadata.modified())
-                    .map_err(failed)?,
-                path,
-            ));
-        }
-    }
-    files.sort();
-    Ok(files.into_iter().map(|(_, path)| path).collect())
-}
-
-fn read_key(path: &Path) -> Result<Key, KeyError> {
-    let failed = |source| KeyError::Io {
-        action: "read the key",
-        path: path.to_owned(),
-        source,
-    };
-    let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(KeyError::Exposed {
-            path: path.to_owned(),
-        });
-    }
-    let pem = fs::read(path).map_err(failed)?;
-    key_of_pem(&pem).map_err(|source| KeyError::Malformed {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn key_of_pem(pem: &[u8]) -> Result<Key, jsonwebtoken::errors::Error> {
-    let signing = EncodingKey::from_ec_pem(pem)?;
-    let mut public = Jwk::from_encoding_key(&signing, Algorithm::ES256)?;
-    let id = public.thumbprint(ThumbprintHash::SHA256)?;
-    public.common.key_id = Some(id.clone());
-    public.common.key_algorithm = Some(KeyAlgorithm::ES256);
-    public.common.public_key_use = Some(PublicKeyUse::Signature);
-    Ok(Key {
-        id,
-        algorithm: Algorithm::ES256,
-        verifying: DecodingKey::from_jwk(&public)?,
-        signing,
-        validation: signature_only(Algorithm::ES256),
-        public: Some(public),
-    })
-}
-
-/// Makes a key and writes it, readable by its owner alone, under its RFC 7638 thumbprint.
-fn generate(folder: &Path) -> Result<PathBuf, KeyError> {
-    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(KeyError::Generate)?;
-    let pem = pair.serialize_pem();
-    let key = key_of_pem(pem.as_bytes()).map_err(KeyError::Secret)?;
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| KeyError::Io {
-            action: "write the key",
-            path,
-            source,
-        }
-    };
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(failed(folder))?;
-    let path = folder.join(format!("{}.pem", key.id));
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed(&path))?;
-    io::Write::write_all(&mut file, pem.as_bytes()).map_err(failed(&path))?;
-    file.sync_all().map_err(failed(&path))?;
-    Ok(path)
-}
+#[cfg(test)]
+mod tests;

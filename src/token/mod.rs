@@ -1,19 +1,24 @@
 //! Signed tokens: JWTs of RFC 7519 in the access-token profile of RFC 9068.
 //!
-//! [`keys`] keeps what signs, [`issue`] makes tokens, [`verify`] takes them back, and [`cache`] spares the second
-//! check of a signature. Times are arguments.
+//! [`keys`] keeps what signs, [`issue`] makes tokens, [`verify`] takes them back, those of other issuers by [`trust`], and
+//! [`cache`] spares the second check of a signature. Times are arguments.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::identity::{Stamp, UserName};
+use crate::identity::{Identity, Stamp, UserName};
 
 pub mod cache;
 pub mod issue;
 pub mod keys;
+pub mod trust;
 pub mod verify;
 
 pub use cache::TokenCache;
 pub use keys::{KeyError, KeyRing};
+pub use trust::Trusts;
 pub use verify::{SignedToken, TokenError};
 
 /// The `typ` of our tokens (RFC 9068, section 2.1), so that no other JWT passes for one.
@@ -50,6 +55,19 @@ pub struct Claims {
     /// What the directory held of the user. Ours have it; one that another holder of the key made need not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<Stamp>,
+}
+
+/// What whoever shows a good token may be taken for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Bearer {
+    /// Whom it names.
+    pub identity: Arc<Identity>,
+    /// What it is for; `None` where it is for whatever the person may do.
+    pub scopes: Option<Vec<String>>,
+    /// All that it claims, where another issuer made it: rules may ask for what only that one knows.
+    pub claims: Map<String, Value>,
+    /// Whether it is our own, so that our directory knows the person.
+    pub is_ours: bool,
 }
 
 /// `aud`: one name or several (RFC 7519, section 4.1.3).

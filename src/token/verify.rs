@@ -6,7 +6,11 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
-use super::{Audience, Claims, KeyRing, TOKEN_TYPE, keys::Key};
+use super::{
+    Audience, Bearer, Claims, KeyRing, TOKEN_TYPE, Trusts,
+    keys::Key,
+    trust::{self, Trust, TrustedKey},
+};
 use crate::{clock::Timestamp, config::TokenConfig, identity::Identity};
 
 /// The longest token that is looked at, in bytes. A header field holds 8 KiB nearly everywhere.
@@ -58,6 +62,12 @@ pub enum TokenError {
     /// `sub` and `username` name two people.
     #[error("the token names two users")]
     Subject,
+    /// A claim that is needed is not there, or is not of its type.
+    #[error("the token's claim of the {0} is missing or not of its type")]
+    Claim(&'static str),
+    /// Another issuer's token, of a key that the issuer has not shown: it may be a new one.
+    #[error("the token names a key that its issuer has not shown")]
+    KeyNotShown(Arc<Trust>),
 }
 
 /// The only header members that our tokens have. Any other makes the token somebody else's.
@@ -73,40 +83,58 @@ struct TokenHeader {
 /// question at every use: see [`SignedToken::person`].
 #[derive(Debug, Clone)]
 pub struct SignedToken {
-    /// Weak: a key that is taken out does not live on in the tokens that it has signed.
-    key: Weak<Key>,
-    issuer: String,
-    audience: Audience,
-    not_before: u64,
-    expires: u64,
-    identity: Arc<Identity>,
+    pub(super) signer: Signer,
+    pub(super) issuer: String,
+    pub(super) audience: Audience,
+    pub(super) not_before: u64,
+    pub(super) expires: u64,
+    pub(super) bearer: Arc<Bearer>,
+}
+
+/// Who signed a token. Weak: a key that is taken out does not live on in the tokens that it has signed.
+#[derive(Debug, Clone)]
+pub(super) enum Signer {
+    /// One of our keys.
+    Ours(Weak<Key>),
+    /// Another issuer's.
+    Trusted {
+        trust: Arc<Trust>,
+        key: Weak<TrustedKey>,
+    },
 }
 
 impl SignedToken {
     /// Checks a token's signature, and that its claims are claims.
     ///
     /// The order is from cheap to dear, and nothing is parsed before its size is known: form, header, key,
-    /// algorithm, signature, claim types.
+    /// algorithm, signature, claim types. Which issuer it says it is from decides by whose keys, and nothing else.
     ///
     /// # Errors
     /// The first check that failed.
-    pub fn verify(keys: &KeyRing, token: &str) -> Result<Self, TokenError> {
+    pub fn verify(keys: &KeyRing, trusts: &Trusts, token: &str, now: Timestamp) -> Result<Self, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
         let mut parts = token.split('.');
-        let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(header), Some(payload), Some(_), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(TokenError::NotCompact);
         };
         let header = URL_SAFE_NO_PAD
             .decode(header)
             .map_err(|_| TokenError::NotCompact)?;
+        if !trusts.all().is_empty()
+            && let Some(issuer) = trust::said_issuer(payload)
+            && let Some(trust) = trusts.find(&issuer)
+        {
+            return trust::verify(trust, &header, token);
+        }
         let header: TokenHeader = serde_json::from_slice(&header).map_err(TokenError::Header)?;
         if header.typ != TOKEN_TYPE {
             return Err(TokenError::Type);
         }
-        let key = keys.find(&header.kid).ok_or(TokenError::UnknownKey)?;
+        let key = keys.find(&header.kid, now).ok_or(TokenError::UnknownKey)?;
         if header.alg != key.algorithm {
             return Err(TokenError::Algorithm);
         }
@@ -117,35 +145,47 @@ impl SignedToken {
             return Err(TokenError::Subject);
         }
         Ok(Self {
-            key: Arc::downgrade(key),
+            signer: Signer::Ours(Arc::downgrade(&key)),
             not_before: claims.nbf.unwrap_or(0).max(claims.iat),
             expires: claims.exp,
-            identity: Arc::new(Identity::new(
-                claims.username,
-                claims.name,
-                claims.email,
-                claims.roles,
-                claims.stamp,
-            )),
+            bearer: Arc::new(Bearer {
+                identity: Arc::new(Identity::new(
+                    claims.username,
+                    claims.name,
+                    claims.email,
+                    claims.roles,
+                    claims.stamp,
+                )),
+                scopes: None,
+                claims: serde_json::Map::new(),
+                is_ours: true,
+            }),
             issuer: claims.iss,
             audience: claims.aud,
         })
     }
 
-    /// Whether the key that signed it is still one of ours.
-    pub(super) fn is_signed_by_one_of(&self, keys: &KeyRing) -> bool {
-        keys.holds(&self.key)
+    /// Whether the key that signed it is still one of ours, or of the issuer that we trust.
+    pub(super) fn is_signed_by_one_of(&self, keys: &KeyRing, now: Timestamp) -> bool {
+        match &self.signer {
+            Signer::Ours(key) => keys.holds(key, now),
+            Signer::Trusted { trust, key } => trust.holds(key),
+        }
     }
 
-    /// The person whom the token names, if it is ours, for us and of now (RFC 7519, section 4.1).
+    /// What the token stands for, if it is of the issuer whose key it is, for us and of now (RFC 7519, section 4.1).
     ///
     /// # Errors
     /// The first check that failed.
-    pub fn person(&self, config: &TokenConfig, now: Timestamp) -> Result<&Arc<Identity>, TokenError> {
-        if self.issuer != config.issuer {
+    pub fn bearer(&self, config: &TokenConfig, now: Timestamp) -> Result<&Arc<Bearer>, TokenError> {
+        let (issuer, audience) = match &self.signer {
+            Signer::Ours(_) => (&config.issuer, &config.audience),
+            Signer::Trusted { trust, .. } => (&trust.config.issuer, &trust.config.audience),
+        };
+        if self.issuer != *issuer {
             return Err(TokenError::Issuer);
         }
-        if !self.audience.contains(&config.audience) {
+        if !self.audience.contains(audience) {
             return Err(TokenError::Audience);
         }
         let (now, leeway) = (now.unix_seconds(), config.leeway.as_secs());
@@ -155,7 +195,7 @@ impl SignedToken {
         if self.not_before > now.saturating_add(leeway) {
             return Err(TokenError::NotYetValid);
         }
-        Ok(&self.identity)
+        Ok(&self.bearer)
     }
 }
 

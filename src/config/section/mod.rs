@@ -10,4 +10,5 @@ pub mod route;
 pub mod server;
 pub mod session;
 pub mod token;
+pub mod trust;
 pub mod users;

@@ -2,7 +2,7 @@
 
 use crate::config::{
     reader::{Table, Value},
-    section::server::PublicUrl,
+    section::{server::PublicUrl, trust::TrustConfig},
 };
 use std::{
     path::{Path, PathBuf},
@@ -24,29 +24,104 @@ pub struct TokenConfig {
     pub leeway: Duration,
     /// What signs.
     pub signing: SigningConfig,
+    /// Whose tokens are accepted beside ours.
+    pub trust: Vec<TrustConfig>,
 }
 
 /// How tokens are signed. The algorithm belongs to the key, never to a token's header (RFC 8725, section 3.1).
 #[derive(Debug)]
 pub enum SigningConfig {
-    /// ES256 with the keys of a folder, one of which is made at the first start.
-    Es256 {
+    /// With the keys of a folder, one of which is made at the first start.
+    Keys {
+        /// What new keys are for, and what signs.
+        algorithm: KeyPairAlgorithm,
         /// The folder.
-        keys: PathBuf,
+        folder: PathBuf,
     },
-    /// HS256 with a shared secret of at least 32 bytes (RFC 7518, section 3.2).
-    Hs256 {
+    /// With a shared secret as long as the hash (RFC 7518, section 3.2).
+    Secret {
+        /// What signs.
+        algorithm: SecretAlgorithm,
         /// The secret.
         secret: SecretString,
     },
 }
 
+/// An algorithm with a private and a public key (RFC 7518, section 3.1; RFC 8037).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPairAlgorithm {
+    /// RSA with PKCS#1 v1.5.
+    Rs256,
+    /// RSA with PSS.
+    Ps256,
+    /// ECDSA on P-256.
+    Es256,
+    /// ECDSA on P-384.
+    Es384,
+    /// Ed25519.
+    EdDsa,
+}
+
+/// An algorithm with a secret that whoever checks tokens has to know as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretAlgorithm {
+    /// HMAC with SHA-256.
+    Hs256,
+    /// HMAC with SHA-384.
+    Hs384,
+    /// HMAC with SHA-512.
+    Hs512,
+}
+
+impl KeyPairAlgorithm {
+    /// As a token's header names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}
+
+impl SecretAlgorithm {
+    /// As a token's header names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
+        }
+    }
+
+    /// The least length of a secret, in bytes: that of the hash (RFC 7518, section 3.2).
+    pub fn min_secret(self) -> usize {
+        match self {
+            Self::Hs256 => 32,
+            Self::Hs384 => 48,
+            Self::Hs512 => 64,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Algorithm {
-    Es256,
-    Hs256,
-    Later,
+    KeyPair(KeyPairAlgorithm),
+    Secret(SecretAlgorithm),
 }
+
+const ALGORITHMS: [(&str, Algorithm); 8] = [
+    ("ES256", Algorithm::KeyPair(KeyPairAlgorithm::Es256)),
+    ("ES384", Algorithm::KeyPair(KeyPairAlgorithm::Es384)),
+    ("EdDSA", Algorithm::KeyPair(KeyPairAlgorithm::EdDsa)),
+    ("RS256", Algorithm::KeyPair(KeyPairAlgorithm::Rs256)),
+    ("PS256", Algorithm::KeyPair(KeyPairAlgorithm::Ps256)),
+    ("HS256", Algorithm::Secret(SecretAlgorithm::Hs256)),
+    ("HS384", Algorithm::Secret(SecretAlgorithm::Hs384)),
+    ("HS512", Algorithm::Secret(SecretAlgorithm::Hs512)),
+];
 
 impl TokenConfig {
     /// Names us to whoever accepts our tokens.
@@ -59,8 +134,6 @@ impl TokenConfig {
     const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
     /// Where keys lie, relative to the configuration.
     const KEYS: &str = "state/keys";
-    /// RFC 7518, section 3.2: a key as long as the hash.
-    const MIN_SECRET_BYTES: usize = 32;
 
     pub(in crate::config) fn read(mut table: Table<'_, '_>, public_url: &PublicUrl, folder: &Path) -> Self {
         let not_empty = |value: Value<'_, '_>| {
@@ -69,26 +142,7 @@ impl TokenConfig {
                 false => Ok(text.to_owned()),
             })
         };
-        let algorithms = [
-            ("ES256", Algorithm::Es256),
-            ("HS256", Algorithm::Hs256),
-            ("HS384", Algorithm::Later),
-            ("HS512", Algorithm::Later),
-            ("RS256", Algorithm::Later),
-            ("PS256", Algorithm::Later),
-            ("ES384", Algorithm::Later),
-            ("EdDSA", Algorithm::Later),
-        ];
-        let algorithm = table.take("algorithm").and_then(|value| {
-            let algorithm = value.word(&algorithms)?;
-            if algorithm == Algorithm::Later {
-                value.reject_with(
-                    "this algorithm is not built yet",
-                    "this version signs with \"ES256\" or \"HS256\"",
-                );
-            }
-            Some(algorithm)
-        });
+        let algorithm = table.take("algorithm").and_then(|value| value.word(&ALGORITHMS));
         let leeway = table.take("leeway").and_then(|value| {
             let leeway = value.duration()?;
             if leeway > Self::MAX_LEEWAY {
@@ -96,11 +150,13 @@ impl TokenConfig {
             }
             Some(leeway)
         });
+        let issuer = table
+            .take("issuer")
+            .and_then(not_empty)
+            .unwrap_or_else(|| public_url.to_string());
         let token = Self {
-            issuer: table
-                .take("issuer")
-                .and_then(not_empty)
-                .unwrap_or_else(|| public_url.to_string()),
+            trust: TrustConfig::read_all(table.take("trust"), &issuer),
+            issuer,
             audience: table
                 .take("audience")
                 .and_then(not_empty)
@@ -110,9 +166,13 @@ impl TokenConfig {
                 .and_then(|value| value.positive_duration())
                 .unwrap_or(Self::LIFETIME),
             leeway: leeway.unwrap_or(Self::LEEWAY),
-            signing: signing(&mut table, algorithm.unwrap_or(Algorithm::Es256), folder),
+            signing: signing(
+                &mut table,
+                algorithm.unwrap_or(Algorithm::KeyPair(KeyPairAlgorithm::Es256)),
+                folder,
+            ),
         };
-        table.finish(&["refresh_lifetime", "trust"]);
+        table.finish(&["refresh_lifetime"]);
         token
     }
 }
@@ -125,40 +185,50 @@ fn signing(table: &mut Table<'_, '_>, algorithm: Algorithm, folder: &Path) -> Si
         .and_then(Value::path)
         .unwrap_or_else(|| folder.join(TokenConfig::KEYS));
     match (algorithm, secret) {
-        (Algorithm::Hs256, Some(secret)) => {
+        (Algorithm::Secret(algorithm), Some(secret)) => {
             let span = secret.span();
             let secret = secret.secret();
-            let length = secret
-                .as_ref()
-                .map_or(TokenConfig::MIN_SECRET_BYTES, |s| s.expose_secret().len());
-            if length < TokenConfig::MIN_SECRET_BYTES {
+            let min = algorithm.min_secret();
+            let length = secret.as_ref().map_or(min, |secret| secret.expose_secret().len());
+            if length < min {
                 let report = table.report();
+                let name = algorithm.name();
                 let problem = report.problem(
                     &span,
-                    format!("the secret must have at least 32 bytes, but has {length}"),
+                    format!("the secret must have at least {min} bytes for {name}, but has {length}"),
                 );
                 report.add(
                     problem
-                        .hint("make one: head -c 32 /dev/urandom | base64")
+                        .hint(format!("make one: head -c {min} /dev/urandom | base64"))
                         .beside_a_secret(),
                 );
             }
-            SigningConfig::Hs256 {
+            SigningConfig::Secret {
+                algorithm,
                 secret: secret.unwrap_or_default(),
             }
         }
-        (Algorithm::Hs256, None) => {
+        (Algorithm::Secret(algorithm), None) => {
+            let (name, min) = (algorithm.name(), algorithm.min_secret());
             let report = table.report();
-            let problem = report.problem(table.span(), "HS256 needs a `secret` in [token]");
-            report.add(problem.hint("secret = { env = \"PORTCULLIS_SECRET\" }, of at least 32 bytes"));
-            SigningConfig::Es256 { keys: key_folder }
+            let problem = report.problem(table.span(), format!("{name} needs a `secret` in [token]"));
+            report.add(problem.hint(format!(
+                "secret = {{ env = \"PORTCULLIS_SECRET\" }}, of at least {min} bytes"
+            )));
+            SigningConfig::Secret {
+                algorithm,
+                secret: SecretString::default(),
+            }
         }
-        (Algorithm::Es256 | Algorithm::Later, secret) => {
+        (Algorithm::KeyPair(algorithm), secret) => {
             if let Some(secret) = secret {
                 let report = table.report();
                 let problem = report.problem(
                     &secret.key_span(),
-                    "`secret` is for HS256, but this gateway signs with ES256",
+                    format!(
+                        "`secret` is for HS256 and its kin, but this gateway signs with {}",
+                        algorithm.name()
+                    ),
                 );
                 report.add(
                     problem
@@ -166,7 +236,10 @@ fn signing(table: &mut Table<'_, '_>, algorithm: Algorithm, folder: &Path) -> Si
                         .beside_a_secret(),
                 );
             }
-            SigningConfig::Es256 { keys: key_folder }
+            SigningConfig::Keys {
+                algorithm,
+                folder: key_folder,
+            }
         }
     }
 }

@@ -14,9 +14,12 @@ use hyper::ext::ReasonPhrase;
 use tokio::io::AsyncWrite;
 
 use super::head::Head;
-use crate::http::http1::{
-    outbox::{self, Outbox, line},
-    wire::{Duplex, Wire},
+use crate::http::{
+    fields,
+    http1::{
+        outbox::{self, Outbox, line},
+        wire::{Duplex, Wire},
+    },
 };
 
 /// What an answer has to fit to.
@@ -101,9 +104,7 @@ impl<B: Body<Data = Bytes> + Unpin> Writing<B> {
     pub(super) fn new(response: Response<B>, asked: &Asked, date: &[u8]) -> Self {
         let (parts, body) = response.into_parts();
         let framing = framing(&parts, &body, asked);
-        let closes = parts
-            .headers
-            .get(header::CONNECTION)
+        let closes = fields::first(&parts.headers, &header::CONNECTION)
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
         let keeps_alive = asked.keeps_alive && !closes && framing != Framing::Close;
         let trailers = match framing {

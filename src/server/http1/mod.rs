@@ -7,7 +7,6 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     io,
-    pin::pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
@@ -99,7 +98,8 @@ impl Serving<'_> {
             let asked = Asked::by(&head);
             let request = request(head, wire);
             let response = {
-                let mut answering = pin!(answer(request));
+                // On its own: it is most of what a connection takes, and an idle one has none.
+                let mut answering = Box::pin(answer(request));
                 let answered = poll_fn(|context| match answering.as_mut().poll(context) {
                     Poll::Ready(response) => Poll::Ready(Ok(response)),
                     Poll::Pending => self.poll_end(wire, context).map(Err),

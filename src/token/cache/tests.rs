@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    config::SigningConfig,
-    identity::{Stamp, UserName},
+    config::{KeyPairAlgorithm, SecretAlgorithm, SigningConfig},
+    identity::{Identity, Stamp, UserName},
     token::{TOKEN_TYPE, issue::issue},
 };
 
@@ -19,24 +19,27 @@ fn at(second: u64) -> Timestamp {
 
 fn open(signing: SigningConfig) -> (KeyRing, TokenConfig) {
     let config = TokenConfig {
+        trust: Vec::new(),
         issuer: "https://localhost:8443".to_owned(),
         audience: "portcullis".to_owned(),
         lifetime: Duration::from_secs(900),
         leeway: Duration::from_secs(30),
         signing,
     };
-    (KeyRing::open(&config.signing).unwrap(), config)
+    (KeyRing::open(&config).unwrap(), config)
 }
 
 fn hs256(secret: &str) -> (KeyRing, TokenConfig) {
-    open(SigningConfig::Hs256 {
+    open(SigningConfig::Secret {
+        algorithm: SecretAlgorithm::Hs256,
         secret: secret.to_owned().into(),
     })
 }
 
 fn es256(folder: &tempfile::TempDir) -> (KeyRing, TokenConfig) {
-    open(SigningConfig::Es256 {
-        keys: folder.path().to_owned(),
+    open(SigningConfig::Keys {
+        algorithm: KeyPairAlgorithm::Es256,
+        folder: folder.path().to_owned(),
     })
 }
 
@@ -55,8 +58,8 @@ fn token(keys: &KeyRing, config: &TokenConfig, user: &str) -> String {
     issued.token.expose_secret().to_owned()
 }
 
-fn name(verified: Result<Arc<Identity>, TokenError>) -> Result<String, String> {
-    let name = verified.map(|identity| identity.username.to_string());
+fn name(verified: Result<Arc<Bearer>, TokenError>) -> Result<String, String> {
+    let name = verified.map(|bearer| bearer.identity.username.to_string());
     name.map_err(|error| error.to_string())
 }
 
@@ -65,10 +68,16 @@ fn a_token_is_verified_once_and_another_of_the_same_person_for_itself() {
     let (keys, config) = hs256(SECRET);
     let cache = TokenCache::default();
     let (one, other) = (token(&keys, &config, "alice"), token(&keys, &config, "alice"));
-    let first = cache.verify(&keys, &config, &one, at(NOW)).unwrap();
-    let second = cache.verify(&keys, &config, &one, at(NOW)).unwrap();
+    let first = cache
+        .verify(&keys, &Trusts::default(), &config, &one, at(NOW))
+        .unwrap();
+    let second = cache
+        .verify(&keys, &Trusts::default(), &config, &one, at(NOW))
+        .unwrap();
     assert!(Arc::ptr_eq(&first, &second), "it was read once");
-    let third = cache.verify(&keys, &config, &other, at(NOW)).unwrap();
+    let third = cache
+        .verify(&keys, &Trusts::default(), &config, &other, at(NOW))
+        .unwrap();
     assert!(!Arc::ptr_eq(&first, &third) && first == third);
     assert_eq!(format!("{cache:?}"), "TokenCache(2)", "no token is shown");
 }
@@ -115,9 +124,11 @@ fn a_kept_token_lives_from_its_beginning_to_its_end_give_or_take_the_leeway() {
             ],
         ),
     ] {
-        let kept = cache.verify(&keys, &config, token, at(kept_at)).unwrap();
+        let kept = cache
+            .verify(&keys, &Trusts::default(), &config, token, at(kept_at))
+            .unwrap();
         for &(moment, says) in moments {
-            match cache.verify(&keys, &config, token, at(moment)) {
+            match cache.verify(&keys, &Trusts::default(), &config, token, at(moment)) {
                 Ok(person) => assert!(says == "ok" && Arc::ptr_eq(&person, &kept), "{moment}"),
                 Err(TokenError::NotYetValid) => assert_eq!(says, "not valid yet", "{moment}"),
                 Err(TokenError::Expired) => assert_eq!(says, "expired", "{moment}"),
@@ -132,7 +143,7 @@ fn a_kept_token_is_held_to_the_issuer_and_the_audience_of_the_moment() {
     let (keys, config) = hs256(SECRET);
     let cache = TokenCache::default();
     let token = token(&keys, &config, "alice");
-    let ask = |config: &TokenConfig| name(cache.verify(&keys, config, &token, at(NOW)));
+    let ask = |config: &TokenConfig| name(cache.verify(&keys, &Trusts::default(), config, &token, at(NOW)));
     assert_eq!(ask(&config), Ok("alice".to_owned()));
     let (_, mut changed) = hs256(SECRET);
     changed.audience = "other".to_owned();
@@ -149,16 +160,22 @@ fn a_kept_token_outlives_no_key() {
     let (others, _) = hs256("another secret of more than thirty-two bytes");
     let cache = TokenCache::default();
     let known = token(&keys, &config, "alice");
-    let kept = cache.verify(&keys, &config, &known, at(NOW)).unwrap();
-    let refused = cache.verify(&others, &config, &known, at(NOW));
+    let kept = cache
+        .verify(&keys, &Trusts::default(), &config, &known, at(NOW))
+        .unwrap();
+    let refused = cache.verify(&others, &Trusts::default(), &config, &known, at(NOW));
     assert!(matches!(refused, Err(TokenError::Invalid(_))), "{refused:?}");
 
     // The same secret, read again: the signature is checked again, and is good.
     let (again, _) = hs256(SECRET);
-    let person = cache.verify(&again, &config, &known, at(NOW)).unwrap();
+    let person = cache
+        .verify(&again, &Trusts::default(), &config, &known, at(NOW))
+        .unwrap();
     assert!(!Arc::ptr_eq(&person, &kept));
     drop(keys);
-    let once_more = cache.verify(&again, &config, &known, at(NOW)).unwrap();
+    let once_more = cache
+        .verify(&again, &Trusts::default(), &config, &known, at(NOW))
+        .unwrap();
     assert!(Arc::ptr_eq(&person, &once_more));
 
     // A key that is taken out while the others stay.
@@ -172,12 +189,19 @@ fn a_kept_token_outlives_no_key() {
     let (both, _) = es256(&new);
     fs::remove_file(&copied).unwrap();
     let (one, _) = es256(&new);
-    assert_eq!((both.public().keys.len(), one.public().keys.len()), (2, 1));
+    assert_eq!(
+        (both.public(at(NOW)).keys.len(), one.public(at(NOW)).keys.len()),
+        (2, 1)
+    );
     for _ in 0..2 {
-        assert!(cache.verify(&both, &config, &known, at(NOW)).is_ok());
+        assert!(
+            cache
+                .verify(&both, &Trusts::default(), &config, &known, at(NOW))
+                .is_ok()
+        );
     }
     for _ in 0..2 {
-        let refused = cache.verify(&one, &config, &known, at(NOW));
+        let refused = cache.verify(&one, &Trusts::default(), &config, &known, at(NOW));
         assert!(matches!(refused, Err(TokenError::UnknownKey)), "{refused:?}");
     }
 }
@@ -187,7 +211,11 @@ fn a_text_that_differs_from_a_kept_one_in_one_bit_is_another() {
     let (keys, config) = hs256(SECRET);
     let cache = TokenCache::default();
     let known = token(&keys, &config, "alice");
-    let passes = |token: &str| cache.verify(&keys, &config, token, at(NOW)).is_ok();
+    let passes = |token: &str| {
+        cache
+            .verify(&keys, &Trusts::default(), &config, token, at(NOW))
+            .is_ok()
+    };
     assert!(passes(&known));
     for at in 0..known.len() {
         for bit in 0..7 {
@@ -238,13 +266,17 @@ fn tokens_of_one_hash_are_told_apart() {
     let tokens = people.map(|user| token(&keys, &config, user));
     for _ in 0..3 {
         for (user, token) in people.iter().zip(&tokens) {
-            let verified = cache.verify(&keys, &config, token, at(NOW));
+            let verified = cache.verify(&keys, &Trusts::default(), &config, token, at(NOW));
             assert_eq!(name(verified).as_deref(), Ok(*user));
         }
     }
     assert_eq!(cache.tokens.borrow().len(), 4);
     let forged = tokens[0].replace('.', "-");
-    assert!(cache.verify(&keys, &config, &forged, at(NOW)).is_err());
+    assert!(
+        cache
+            .verify(&keys, &Trusts::default(), &config, &forged, at(NOW))
+            .is_err()
+    );
 }
 
 #[test]
@@ -266,12 +298,16 @@ fn what_is_refused_is_not_kept() {
         ("early", good.clone(), NOW - 31),
     ] {
         for _ in 0..2 {
-            let refused = cache.verify(&keys, &config, &token, at(moment));
+            let refused = cache.verify(&keys, &Trusts::default(), &config, &token, at(moment));
             assert!(refused.is_err(), "{what}");
         }
         assert!(cache.tokens.borrow().is_empty(), "{what}");
     }
-    assert!(cache.verify(&keys, &config, &good, at(NOW)).is_ok());
+    assert!(
+        cache
+            .verify(&keys, &Trusts::default(), &config, &good, at(NOW))
+            .is_ok()
+    );
     assert!(!cache.tokens.borrow().is_empty());
 }
 
@@ -280,12 +316,18 @@ fn a_token_that_had_to_make_room_is_verified_again() {
     let (keys, config) = hs256(SECRET);
     let cache = TokenCache::new(10 * ENTRY_BYTES, RandomState::new());
     let first = token(&keys, &config, "alice");
-    let kept = cache.verify(&keys, &config, &first, at(NOW)).unwrap();
+    let kept = cache
+        .verify(&keys, &Trusts::default(), &config, &first, at(NOW))
+        .unwrap();
     for number in 0..20 {
         let other = token(&keys, &config, &format!("user-{number}"));
-        cache.verify(&keys, &config, &other, at(NOW)).unwrap();
+        cache
+            .verify(&keys, &Trusts::default(), &config, &other, at(NOW))
+            .unwrap();
     }
-    let again = cache.verify(&keys, &config, &first, at(NOW)).unwrap();
+    let again = cache
+        .verify(&keys, &Trusts::default(), &config, &first, at(NOW))
+        .unwrap();
     assert!(!Arc::ptr_eq(&again, &kept) && again == kept);
 }
 
@@ -293,14 +335,24 @@ fn a_token_that_had_to_make_room_is_verified_again() {
 fn ten_thousand_tokens_stay_and_a_flood_of_others_neither_grows_the_cache_nor_pushes_out_what_is_used() {
     let (keys, config) = hs256(SECRET);
     let cache = TokenCache::default();
-    let verify = |token: &str| cache.verify(&keys, &config, token, at(NOW)).unwrap();
+    let verify = |token: &str| {
+        cache
+            .verify(&keys, &Trusts::default(), &config, token, at(NOW))
+            .unwrap()
+    };
     let tokens: Vec<String> = (0..10_000).map(|_| token(&keys, &config, "alice")).collect();
     let kept: Vec<_> = tokens.iter().map(|token| verify(token)).collect();
     for (token, kept) in tokens.iter().zip(&kept) {
         assert!(Arc::ptr_eq(&verify(token), kept));
     }
 
-    let verified = SignedToken::verify(&keys, &token(&keys, &config, "mallory")).unwrap();
+    let verified = SignedToken::verify(
+        &keys,
+        &Trusts::default(),
+        &token(&keys, &config, "mallory"),
+        at(NOW),
+    )
+    .unwrap();
     for number in 0..100_000 {
         // As if each had been verified: it is the room that they take that counts here.
         cache.keep(&format!("{}{number:06}", tokens[1]), verified.clone());

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    config::SigningConfig,
+    config::{KeyPairAlgorithm, SecretAlgorithm, SigningConfig},
     identity::{Identity, Stamp, UserName},
     token::issue::issue,
 };
@@ -23,6 +23,7 @@ fn now() -> Timestamp {
 
 fn config(signing: SigningConfig) -> TokenConfig {
     TokenConfig {
+        trust: Vec::new(),
         issuer: "https://localhost:8443".to_owned(),
         audience: "portcullis".to_owned(),
         lifetime: Duration::from_secs(900),
@@ -32,17 +33,19 @@ fn config(signing: SigningConfig) -> TokenConfig {
 }
 
 fn hs256() -> (KeyRing, TokenConfig) {
-    let config = config(SigningConfig::Hs256 {
+    let config = config(SigningConfig::Secret {
+        algorithm: SecretAlgorithm::Hs256,
         secret: SECRET.to_owned().into(),
     });
-    (KeyRing::open(&config.signing).unwrap(), config)
+    (KeyRing::open(&config).unwrap(), config)
 }
 
 fn es256(folder: &tempfile::TempDir) -> (KeyRing, TokenConfig) {
-    let config = config(SigningConfig::Es256 {
-        keys: folder.path().join("keys"),
+    let config = config(SigningConfig::Keys {
+        algorithm: KeyPairAlgorithm::Es256,
+        folder: folder.path().join("keys"),
     });
-    (KeyRing::open(&config.signing).unwrap(), config)
+    (KeyRing::open(&config).unwrap(), config)
 }
 
 fn alice() -> Identity {
@@ -98,7 +101,9 @@ fn sign_with(header: &str, payload: &str, secret: &[u8]) -> String {
 const HEADER: &str = r#"{"alg":"HS256","typ":"at+jwt","kid":"hs256"}"#;
 
 fn verify(keys: &KeyRing, config: &TokenConfig, token: &str) -> Result<Arc<Identity>, TokenError> {
-    SignedToken::verify(keys, token)?.person(config, now()).cloned()
+    SignedToken::verify(keys, &Trusts::default(), token, now())?
+        .bearer(config, now())
+        .map(|bearer| Arc::clone(&bearer.identity))
 }
 
 /// A word for what `verify` said.
@@ -119,6 +124,8 @@ fn verdict(keys: &KeyRing, config: &TokenConfig, token: &str) -> &'static str {
         Err(TokenError::NotYetValid) => "not yet valid",
         Err(TokenError::Subject) => "subject",
         Err(TokenError::UserChanged) => "user changed",
+        Err(TokenError::Claim(_)) => "claim",
+        Err(TokenError::KeyNotShown(_)) => "key not shown",
     }
 }
 
@@ -126,10 +133,10 @@ fn verdict(keys: &KeyRing, config: &TokenConfig, token: &str) -> &'static str {
 fn what_is_issued_is_accepted_and_names_the_same_person() {
     let folder = tempfile::tempdir().unwrap();
     for (keys, config) in [hs256(), es256(&folder)] {
-        let signed = SignedToken::verify(&keys, &token(&keys, &config)).unwrap();
+        let signed = SignedToken::verify(&keys, &Trusts::default(), &token(&keys, &config), now()).unwrap();
         assert_eq!(signed.not_before, now().unix_seconds());
         assert_eq!(signed.expires, signed.not_before + 900);
-        assert_eq!(**signed.person(&config, now()).unwrap(), alice());
+        assert_eq!(*signed.bearer(&config, now()).unwrap().identity, alice());
     }
 }
 
@@ -147,11 +154,9 @@ fn a_key_is_made_once_private_to_its_owner_and_survives_a_restart() {
         .collect();
     assert_eq!(files.len(), 1);
     assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    let public = serde_json::to_value(keys.public()).unwrap();
-    assert_eq!(
-        public["keys"][0]["kid"],
-        files[0].path().file_stem().unwrap().to_str().unwrap()
-    );
+    let public = serde_json::to_value(keys.public(now())).unwrap();
+    let kid = public["keys"][0]["kid"].as_str().unwrap();
+    assert_eq!(format!("{kid}.ES256.pem"), files[0].file_name().to_str().unwrap());
     assert_eq!(public["keys"][0]["alg"], "ES256");
     assert!(
         public["keys"][0].get("d").is_none(),
@@ -159,21 +164,21 @@ fn a_key_is_made_once_private_to_its_owner_and_survives_a_restart() {
     );
 
     std::fs::set_permissions(files[0].path(), PermissionsExt::from_mode(0o640)).unwrap();
-    let error = KeyRing::open(&config.signing).unwrap_err().to_string();
+    let error = KeyRing::open(&config).unwrap_err().to_string();
     assert!(
         error.contains("can be read by other users; run: chmod 600"),
         "{error}"
     );
     std::fs::set_permissions(files[0].path(), PermissionsExt::from_mode(0o600)).unwrap();
     std::fs::write(files[0].path(), "garbage").unwrap();
-    let error = KeyRing::open(&config.signing).unwrap_err().to_string();
+    let error = KeyRing::open(&config).unwrap_err().to_string();
     assert!(error.contains("is not a PKCS#8 PEM file"), "{error}");
 }
 
 #[test]
 fn a_secret_is_not_published() {
     let (keys, _) = hs256();
-    assert!(keys.public().keys.is_empty());
+    assert!(keys.public(now()).keys.is_empty());
     assert!(!format!("{keys:?}").contains("0123"));
 }
 

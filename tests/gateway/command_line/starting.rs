@@ -52,8 +52,10 @@ fn ready(upstream: &Upstream, port: u16) -> (tempfile::TempDir, PathBuf) {
     );
     assert_eq!(added.code, 0);
     let keys = folder.path().join("state/keys");
-    portcullis::token::KeyRing::open(&portcullis::config::SigningConfig::Es256 { keys: keys.clone() })
-        .unwrap();
+    let config = portcullis::config::load(&folder.path().join("gateway.toml"))
+        .unwrap()
+        .config;
+    portcullis::token::KeyRing::open(&config.token).unwrap();
     let key = fs::read_dir(keys).unwrap().next().unwrap().unwrap().path();
     (folder, key)
 }

@@ -38,8 +38,8 @@ const KEYS: &[(&str, &str, bool)] = &[
     ("token", "leeway = \"30s\"", true),
     (
         "token",
-        "trust = [{ issuer = \"https://idp.example.com\" }]",
-        false,
+        "trust = [{ issuer = \"https://idp.example.com\", audience = \"apps\", discovery = true }]",
+        true,
     ),
     ("users", "file = \"users.toml\"", true),
     ("users", "sql = { url = \"sqlite:users.db\" }", false),
@@ -165,11 +165,6 @@ fn tables_that_are_not_built_are_refused_as_a_whole() {
             advice,
         ),
         (
-            "[[token.«trust»]]\nissuer = \"https://a\"",
-            "`trust` in [token] is not built yet",
-            advice,
-        ),
-        (
             "[users.«sql»]\nurl = \"sqlite:a\"",
             "`sql` in [users] is not built yet",
             advice,
@@ -218,12 +213,4 @@ fn values_that_are_not_built_are_refused_by_name() {
             "",
         ),
     ]);
-    for algorithm in ["HS384", "HS512", "RS256", "PS256", "ES384", "EdDSA"] {
-        let marked = format!("[token]\nalgorithm = «\"{algorithm}\"»");
-        refused(&[(
-            &marked,
-            "this algorithm is not built yet",
-            "this version signs with \"ES256\" or \"HS256\"",
-        )]);
-    }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::config::SigningConfig;
 
 const ALGORITHMS: &str =
-    "it is one of \"ES256\", \"HS256\", \"HS384\", \"HS512\", \"RS256\", \"PS256\", \"ES384\", \"EdDSA\"";
+    "it is one of \"ES256\", \"ES384\", \"EdDSA\", \"RS256\", \"PS256\", \"HS256\", \"HS384\", \"HS512\"";
 
 #[test]
 fn everything_that_token_can_say_is_taken() {
@@ -23,11 +23,11 @@ fn everything_that_token_can_say_is_taken() {
         (token.lifetime, token.leeway),
         (Duration::from_secs(3600), Duration::ZERO)
     );
-    let SigningConfig::Es256 { keys } = token.signing else {
+    let SigningConfig::Keys { folder: keys, .. } = token.signing else {
         panic!()
     };
     assert_eq!(keys, Path::new("/etc/portcullis/keys"), "relative to the file");
-    let SigningConfig::Es256 { keys } = config("").token.signing else {
+    let SigningConfig::Keys { folder: keys, .. } = config("").token.signing else {
         panic!()
     };
     assert_eq!(keys, Path::new("/etc/portcullis/state/keys"));
@@ -49,7 +49,7 @@ fn a_secret_comes_from_the_file_itself_a_variable_or_another_file() {
         let text = format!("[token]\nalgorithm = \"HS256\"\nsecret = {secret}\n{ROUTE}");
         let file = folder.path().join("gateway.toml");
         let config = load_str(text, &file, &environment).unwrap().config;
-        let SigningConfig::Hs256 { secret: read } = &config.token.signing else {
+        let SigningConfig::Secret { secret: read, .. } = &config.token.signing else {
             panic!()
         };
         assert_eq!(read.expose_secret(), expected, "{secret}");
@@ -70,12 +70,12 @@ fn a_secret_and_an_algorithm_must_fit_each_other() {
     ] {
         let text = format!("[token]\nalgorithm = \"HS256\"\nsecret = {secret}");
         let said = format!(
-            "error: {FILE}:3:10: the secret must have at least 32 bytes, but has {length}\n 3 | secret = …\n   |          ^\n   = hint: make one: head -c 32 /dev/urandom | base64"
+            "error: {FILE}:3:10: the secret must have at least 32 bytes for HS256, but has {length}\n 3 | secret = …\n   |          ^\n   = hint: make one: head -c 32 /dev/urandom | base64"
         );
         assert_eq!(shown(&with_route(&text), Severity::Error), [said], "{secret}");
     }
     let said = format!(
-        "error: {FILE}:2:1: `secret` is for HS256, but this gateway signs with ES256\n 2 | secret = …\n   | ^^^^^^\n   = hint: add algorithm = \"HS256\", or leave the secret out"
+        "error: {FILE}:2:1: `secret` is for HS256 and its kin, but this gateway signs with ES256\n 2 | secret = …\n   | ^^^^^^\n   = hint: add algorithm = \"HS256\", or leave the secret out"
     );
     let text = "[token]\nsecret = \"01234567890123456789012345678901\"";
     assert_eq!(shown(&with_route(text), Severity::Error), [said]);
@@ -120,4 +120,29 @@ fn times_and_names_of_tokens_have_bounds() {
         ),
         ("[token]\nkeys = «\"\"»", "`keys` must name a file or folder", ""),
     ]);
+}
+
+#[test]
+fn every_algorithm_has_its_key_or_a_secret_that_is_long_enough() {
+    for (algorithm, min) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+        let with = |length: usize| {
+            let secret = "x".repeat(length);
+            with_route(&format!(
+                "[token]\nalgorithm = \"{algorithm}\"\nsecret = \"{secret}\""
+            ))
+        };
+        let said = shown(&with(min - 1), Severity::Error);
+        assert!(
+            said[0].contains(&format!("at least {min} bytes for {algorithm}")),
+            "{said:?}"
+        );
+        assert_eq!(shown(&with(min), Severity::Error), [""; 0], "{algorithm}");
+    }
+    for name in ["RS256", "PS256", "ES256", "ES384", "EdDSA"] {
+        let token = config(&format!("[token]\nalgorithm = \"{name}\"")).token;
+        let SigningConfig::Keys { algorithm, .. } = token.signing else {
+            panic!()
+        };
+        assert_eq!(algorithm.name(), name);
+    }
 }

@@ -111,9 +111,9 @@ fn a_head_has_a_limit_whole_or_not() {
     };
     assert!(take(of(LIMIT).as_bytes()).unwrap().is_some());
     assert_eq!(take(of(LIMIT + 1).as_bytes()).unwrap_err(), TOO_LARGE);
-    let endless = "GET / HTTP/1.1\r\nx: ".to_owned() + &"a".repeat(LIMIT);
+    let endless = format!("GET / HTTP/1.1\r\nx: {}", "a".repeat(LIMIT));
     assert_eq!(take(endless.as_bytes()).unwrap_err(), TOO_LARGE);
-    let many = "GET / HTTP/1.1\r\n".to_owned() + &"a:\r\n".repeat(MAX_HEADERS + 1) + "\r\n";
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a:\r\n".repeat(MAX_HEADERS + 1));
     assert_eq!(take(many.as_bytes()).unwrap_err(), TOO_LARGE);
 }
 

@@ -88,7 +88,7 @@ fn a_header_is_believed_in_nothing_but_the_name_of_the_key() {
 fn a_public_key_is_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let (keys, config) = es256(&folder);
-    let public = serde_json::to_value(keys.public()).unwrap();
+    let public = serde_json::to_value(keys.public(now())).unwrap();
     let kid = public["keys"][0]["kid"].as_str().unwrap().to_owned();
     let header = format!(r#"{{"alg":"HS256","typ":"at+jwt","kid":"{kid}"}}"#);
     for secret in [
