@@ -98,8 +98,9 @@ impl Serving<'_> {
             let asked = Asked::by(&head);
             let request = request(head, wire);
             let response = {
-                // On its own: it is most of what a connection takes, and an idle one has none.
-                let mut answering = Box::pin(answer(request));
+                // On its own: it is most of what a connection takes, and an idle one has none. The room comes first, so that it
+                // is made there and not copied.
+                let mut answering = Box::into_pin(Box::write(Box::new_uninit(), answer(request)));
                 let answered = poll_fn(|context| match answering.as_mut().poll(context) {
                     Poll::Ready(response) => Poll::Ready(Ok(response)),
                     Poll::Pending => self.poll_end(wire, context).map(Err),
