@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 use portcullis::{
     authenticate::Authenticator,
     clock::Timestamp,
-    config::{self, Config},
+    config::{self, AcceptedCredentials, Config},
     http::{
         cookies,
         hygiene::{self, OwnHeaders},
@@ -234,7 +234,7 @@ fn token(c: &mut Criterion) {
             "[token]\nalgorithm = \"{algorithm}\"\n{key}\n[[route]]\nupstream = \"http://127.0.0.1:3000\"\n"
         ));
         let keys = KeyRing::open(&config.token).unwrap();
-        let token = issue(&keys, &config.token, &alice(), NOW).unwrap().token;
+        let token = issue(&keys, &config.token, &alice(), None, NOW).unwrap().token;
         let good = token.expose_secret();
         let (signed, _) = good.rsplit_once('.').unwrap();
         let forged = format!("{signed}.{}", "A".repeat(good.len() - signed.len() - 1));
@@ -277,7 +277,13 @@ fn authenticate(c: &mut Criterion) {
         users: Arc::new(UserDirectory::open(&file, 1 << 20).unwrap()),
     };
     let alice = authenticator.users.find(&alice().username).unwrap().unwrap();
-    let token = issue(&authenticator.keys, &authenticator.token, &alice.identity(), NOW);
+    let token = issue(
+        &authenticator.keys,
+        &authenticator.token,
+        &alice.identity(),
+        None,
+        NOW,
+    );
     let device = Device::new("bench", IpAddr::V4(Ipv4Addr::LOCALHOST).into());
     let lifetime = Lifetime::of(&config.session, false);
     let session = authenticator
@@ -295,7 +301,9 @@ fn authenticate(c: &mut Criterion) {
     ] {
         group.bench_function(name, |b| {
             b.iter(|| {
-                let found = authenticator.authenticate(&headers, NOW, &cache).now_or_never();
+                let found = authenticator
+                    .authenticate(AcceptedCredentials::default(), &headers, NOW, &cache)
+                    .now_or_never();
                 found.unwrap().caller.unwrap()
             });
         });

@@ -148,6 +148,7 @@ async fn pipeline<G: Clone + 'static>(
             scheme,
             request_id: story.request_id,
             authority: story.authority(),
+            is_trusted_proxy: peer.hop.is_trusted(),
             now,
             tokens: &worker.tokens,
         };
@@ -168,7 +169,7 @@ async fn pipeline<G: Clone + 'static>(
         Access::Optional | Access::Rule(_) => {
             let authenticator = &gateway.authenticator;
             authenticator
-                .authenticate(request.headers(), now, &worker.tokens)
+                .authenticate(route.credentials, request.headers(), now, &worker.tokens)
                 .await
         }
     };
@@ -183,6 +184,7 @@ async fn pipeline<G: Clone + 'static>(
         method: request.method(),
         headers: request.headers(),
         own,
+        client: origin.client,
     };
     let permit = authorize(route, authentication, asked)?;
     if let Some(caller) = permit.caller() {

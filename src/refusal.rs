@@ -88,6 +88,22 @@ pub enum Refusal {
     /// The body of a form did not come in time.
     #[error("the request's body did not arrive in time")]
     BodyTimeout,
+    /// Somebody asks what another proxy may ask, and is none that is trusted.
+    #[error("this address answers the proxies of `trusted_proxies` alone")]
+    NotAskedByProxy,
+    /// A proxy asks about a request, and does not say about which.
+    #[error("{0}")]
+    UnclearQuestion(&'static str),
+    /// What a proxy is told of a request that may not pass.
+    #[error("{why}")]
+    Verdict {
+        /// Why it may not.
+        why: Box<Refusal>,
+        /// Path and query of that request.
+        return_to: String,
+        /// Whether the proxy hands a redirect to the login page on to a person who waits for a page.
+        redirects: bool,
+    },
     /// The gateway itself failed; the log says how.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -102,6 +118,15 @@ pub enum Unmet {
     /// None of the users.
     #[error("not one of the listed users")]
     Users,
+    /// None of the scopes.
+    #[error("a token for none of the required scopes")]
+    Scopes,
+    /// None of the networks.
+    #[error("from none of the listed networks")]
+    Networks,
+    /// One of the claims.
+    #[error("without one of the required claims")]
+    Claims,
 }
 
 /// The stage in which an upstream was too slow.
@@ -141,6 +166,9 @@ impl Refusal {
             Self::BadForm(_) => "bad_form",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::BodyTimeout => "body_timeout",
+            Self::NotAskedByProxy => "not_asked_by_proxy",
+            Self::UnclearQuestion(_) => "unclear_question",
+            Self::Verdict { why, .. } => why.label(),
             Self::Internal(_) => "internal",
         }
     }

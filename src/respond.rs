@@ -56,6 +56,19 @@ struct Problem<'a> {
 
 /// The answer to a refused request.
 pub fn refuse(refusal: &Refusal, asked: &Asked<'_>) -> Response<String> {
+    if let Refusal::Verdict {
+        why,
+        return_to,
+        redirects,
+    } = refusal
+    {
+        let asked = Asked {
+            wants_page: *redirects,
+            return_to,
+            request_id: asked.request_id,
+        };
+        return verdict(why, &asked);
+    }
     let status = status(refusal);
     let login_url = login_url(asked.return_to);
     let mut response = if !asked.wants_page {
@@ -82,7 +95,11 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::BodyBrokeOff
         | Refusal::BadForm(_) => StatusCode::BAD_REQUEST,
         Refusal::NotSignedIn { .. } => StatusCode::UNAUTHORIZED,
-        Refusal::NotAllowed { .. } | Refusal::CrossOrigin => StatusCode::FORBIDDEN,
+        Refusal::NotAllowed { .. }
+        | Refusal::CrossOrigin
+        | Refusal::NotAskedByProxy
+        | Refusal::UnclearQuestion(_)
+        | Refusal::Verdict { .. } => StatusCode::FORBIDDEN,
         Refusal::NoRoute | Refusal::NoOwnAddress => StatusCode::NOT_FOUND,
         Refusal::NeverForwarded(_) | Refusal::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -96,6 +113,22 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::UpstreamsDown { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
     }
+}
+
+/// What another proxy is told of a request that may not pass: 401, where signing in may help, and the way there, or 403,
+/// whatever it is. nginx takes any other status for a failure of ours.
+fn verdict(why: &Refusal, asked: &Asked<'_>) -> Response<String> {
+    let mut response = refuse(why, asked);
+    if let Refusal::NotSignedIn { .. } = why {
+        if let Ok(login_url) = HeaderValue::try_from(login_url(asked.return_to)) {
+            response.headers_mut().insert(header::LOCATION, login_url);
+        }
+    } else {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        // Its connection is the proxy's, on which other people's questions come.
+        response.headers_mut().remove(header::CONNECTION);
+    }
+    response
 }
 
 /// One sentence for the client: what is wrong with the request, but nothing about how the gateway is built, and
@@ -221,6 +254,14 @@ pub fn json(status: StatusCode, document: &impl Serialize) -> Response<String> {
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// 204: nothing but headers.
+pub fn no_content() -> Response<String> {
+    let mut response = Response::new(String::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    pages::security_headers(response.headers_mut());
     response
 }
 

@@ -6,10 +6,11 @@
 use std::{rc::Rc, sync::Arc};
 
 use http::HeaderMap;
+use serde_json::Value;
 
 use crate::{
     clock::Timestamp,
-    config::TokenConfig,
+    config::{AcceptedCredentials, ClaimPath, TokenConfig},
     identity::{Credential, Identity},
     session::{Session, SessionStore, id::SessionKey},
     token::{Bearer, KeyRing, TokenCache, TokenError, Trusts},
@@ -67,6 +68,22 @@ impl Caller {
         }
     }
 
+    /// What the credential is for; `None` where it is for whatever the person may do.
+    pub fn scopes(&self) -> Option<&[String]> {
+        match &self.proof {
+            Proof::Session { .. } => None,
+            Proof::Bearer(bearer) => bearer.scopes.as_deref(),
+        }
+    }
+
+    /// What a token claims of the person. A session claims nothing.
+    pub fn claim(&self, path: &ClaimPath) -> Option<&Value> {
+        match &self.proof {
+            Proof::Session { .. } => None,
+            Proof::Bearer(bearer) => path.find(&bearer.claims),
+        }
+    }
+
     /// The kind of credential.
     pub fn credential(&self) -> Credential {
         match self.proof {
@@ -93,19 +110,25 @@ pub struct Authentication {
 }
 
 impl Authenticator {
-    /// Looks at a request's credentials. Renews nothing: only a request that passes its rule does. `tokens` spares a
-    /// known token's signature the check, and nothing else.
+    /// Looks at those of a request's credentials that are `accepted`. Renews nothing: only a request that passes its rule
+    /// does. `tokens` spares a known token's signature the check, and nothing else.
     pub async fn authenticate(
         &self,
+        accepted: AcceptedCredentials,
         headers: &HeaderMap,
         now: Timestamp,
         tokens: &TokenCache,
     ) -> Authentication {
-        if let Some(caller) = cookie::caller(self, headers, now).await {
+        if accepted.session
+            && let Some(caller) = cookie::caller(self, headers, now).await
+        {
             return Authentication {
                 caller: Some(Rc::new(caller)),
                 bad_token: None,
             };
+        }
+        if !accepted.bearer {
+            return Authentication::default();
         }
         match bearer::caller(self, headers, now, tokens).await {
             Ok(caller) => Authentication {

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, header};
 use super::Asked;
 use crate::{
     config::CrossOrigin,
-    http::{fields, hygiene, origin},
+    http::{fields, hygiene, navigation::SEC_FETCH_MODE, origin},
     identity::Credential,
     refusal::Refusal,
 };
@@ -44,7 +44,9 @@ fn is_read(method: &Method) -> bool {
 }
 
 fn opens_a_conversation(headers: &HeaderMap) -> bool {
+    // A proxy that asks about a handshake may keep the header that makes it one, but not the browser's word for it.
     fields::has(headers, &header::UPGRADE)
+        || fields::first(headers, &SEC_FETCH_MODE).is_some_and(|mode| mode == "websocket")
 }
 
 fn overrides_with_a_write(headers: &HeaderMap) -> bool {
@@ -80,6 +82,7 @@ mod tests {
                 scheme: "https",
                 authority: Some("app.example.com"),
             },
+            client: std::net::IpAddr::from([127, 0, 0, 1]).into(),
         };
         check(cross_origin, credential, asked).is_ok()
     }

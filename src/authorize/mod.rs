@@ -3,12 +3,13 @@
 use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderMap, Method};
+use serde_json::Value;
 
 use crate::{
+    address::ClientAddr,
     authenticate::{Authentication, Caller},
-    config::{Access, RulePart},
+    config::{Access, ClaimPath, RulePart},
     http::origin::OwnOrigin,
-    identity::Identity,
     refusal::{Refusal, Unmet},
     route::Route,
 };
@@ -24,6 +25,8 @@ pub struct Asked<'a> {
     pub headers: &'a HeaderMap,
     /// By which address of ours it came.
     pub own: OwnOrigin<'a>,
+    /// Whom it comes from.
+    pub client: ClientAddr,
 }
 
 /// The proof that a request passed its route's rule. `forward` takes it by value and nothing else makes it,
@@ -62,7 +65,7 @@ pub fn authorize(
         (Access::Optional, caller) => caller,
         (Access::Rule(_), None) => return Err(Refusal::NotSignedIn { bad_token }),
         (Access::Rule(parts), Some(caller)) => {
-            if let Some(why) = parts.iter().find_map(|part| unmet(part, caller.identity())) {
+            if let Some(why) = parts.iter().find_map(|part| unmet(part, &caller, asked.client)) {
                 return Err(Refusal::NotAllowed {
                     why,
                     credential: caller.credential(),
@@ -82,14 +85,48 @@ pub fn authorize(
 }
 
 /// What of one part of a rule does not hold.
-fn unmet(part: &RulePart, identity: &Identity) -> Option<Unmet> {
-    match part {
-        RulePart::Roles(roles) => {
-            (!identity.roles.iter().any(|role| roles.contains(role))).then_some(Unmet::Roles)
+fn unmet(part: &RulePart, caller: &Caller, client: ClientAddr) -> Option<Unmet> {
+    let identity = caller.identity();
+    let (holds, otherwise) = match part {
+        RulePart::Roles(roles) => (
+            identity.roles.iter().any(|role| roles.contains(role)),
+            Unmet::Roles,
+        ),
+        RulePart::Users(users) => (
+            users.iter().any(|user| user == identity.username.as_str()),
+            Unmet::Users,
+        ),
+        RulePart::Scopes(scopes) => {
+            let granted = caller.scopes();
+            let holds = granted.is_none_or(|granted| granted.iter().any(|scope| scopes.contains(scope)));
+            (holds, Unmet::Scopes)
         }
-        RulePart::Users(users) => {
-            (!users.iter().any(|user| user == identity.username.as_str())).then_some(Unmet::Users)
+        RulePart::Networks(networks) => {
+            let address = client.ip();
+            let holds = address.is_some_and(|ip| networks.iter().any(|network| network.contains(&ip)));
+            (holds, Unmet::Networks)
         }
+        RulePart::Claims(claims) => {
+            let has = |(path, values): &(ClaimPath, Vec<String>)| {
+                let claim = caller.claim(path);
+                claim.is_some_and(|claim| has_one_of(claim, values))
+            };
+            (claims.iter().all(has), Unmet::Claims)
+        }
+    };
+    (!holds).then_some(otherwise)
+}
+
+/// Whether a claim is one of these values, or a list that has one of them. Numbers and truth are compared as they are
+/// written.
+fn has_one_of(claim: &Value, values: &[String]) -> bool {
+    match claim {
+        Value::String(text) => values.contains(text),
+        Value::Array(list) => list
+            .iter()
+            .any(|claim| !claim.is_array() && has_one_of(claim, values)),
+        Value::Number(_) | Value::Bool(_) => values.contains(&claim.to_string()),
+        Value::Null | Value::Object(_) => false,
     }
 }
 

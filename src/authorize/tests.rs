@@ -1,13 +1,16 @@
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use super::*;
 use crate::{
     authenticate::Proof,
     config::{
-        CrossOrigin, LimitsConfig, Rewriting, RouteConfig, RouteTimeouts, UpstreamScheme, UpstreamTls,
-        UpstreamUrl,
+        AcceptedCredentials, CrossOrigin, LimitsConfig, Rewriting, RouteConfig, RouteTimeouts,
+        UpstreamScheme, UpstreamTls, UpstreamUrl,
     },
-    identity::UserName,
+    identity::{Identity, UserName},
     token::Bearer,
     upstream::Targets,
 };
@@ -27,6 +30,7 @@ fn route(access: Access) -> Arc<Route> {
         path: Vec::new(),
         methods: None,
         access,
+        credentials: AcceptedCredentials::default(),
         upstreams: UpstreamUrl::Tcp {
             scheme: UpstreamScheme::Http,
             host: "localhost".to_owned(),
@@ -59,6 +63,7 @@ fn authorize(route: &Arc<Route>, authentication: Authentication) -> Result<Permi
             scheme: "https",
             authority: None,
         },
+        client: ClientAddr::from(IpAddr::from([127, 0, 0, 1])),
     };
     super::authorize(route, authentication, asked)
 }

@@ -22,9 +22,9 @@ pub use section::{
     login::LoginConfig,
     proxies::TrustedProxies,
     route::{
-        Access, Balance, CrossOrigin, HeaderTemplate, HealthConfig, HostHeader, HostPattern, PathPart,
-        PathRewrite, ResponseHeader, Rewriting, RouteConfig, RouteTimeouts, RulePart, TargetConfig, Template,
-        TemplatePart, UpstreamScheme, UpstreamTls, UpstreamUrl, UpstreamsConfig,
+        AcceptedCredentials, Access, Balance, CrossOrigin, HeaderTemplate, HealthConfig, HostHeader,
+        HostPattern, PathPart, PathRewrite, ResponseHeader, Rewriting, RouteConfig, RouteTimeouts, RulePart,
+        TargetConfig, Template, TemplatePart, UpstreamScheme, UpstreamTls, UpstreamUrl, UpstreamsConfig,
     },
     server::{PublicUrl, ServerConfig, TlsConfig, TlsVersion},
     session::SessionConfig,

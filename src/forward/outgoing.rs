@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
+use serde_json::Value;
 
 use super::{Forwarding, Trip};
 use crate::{
@@ -250,6 +251,11 @@ fn placeholder<'a>(part: &'a TemplatePart, caller: &'a Caller) -> Cow<'a, str> {
         TemplatePart::Session => match proof {
             Proof::Session { session, .. } => session.handle().as_str().into(),
             Proof::Bearer(_) => "".into(),
+        },
+        TemplatePart::Claim(path) => match caller.claim(path) {
+            Some(Value::String(text)) => text.as_str().into(),
+            Some(claim @ (Value::Number(_) | Value::Bool(_))) => claim.to_string().into(),
+            _ => "".into(),
         },
     }
 }

@@ -92,6 +92,14 @@ impl Story {
                 let upstream = self.upstream_url();
                 tracing::warn!(request_id, upstream, source, "{refusal}");
             }
+            Refusal::Verdict { why, .. } => match &**why {
+                // A proxy that is not set up as it should be lets nobody in, and somebody will wonder why.
+                Refusal::UnclearQuestion(_) => tracing::warn!(request_id, client = %self.client, "{refusal}"),
+                Refusal::NotSignedIn {
+                    bad_token: Some(reason),
+                } => tracing::info!(request_id, client = %self.client, %reason, "a token was refused"),
+                _ => tracing::debug!(request_id, client = %self.client, "{refusal}"),
+            },
             Refusal::NotSignedIn {
                 bad_token: Some(reason),
             } => {

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, Method, header};
 use super::fields;
 
 /// What a request is for, as browsers say (Fetch Metadata).
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+pub const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Whether the answer is to be a page: a browser navigation by `Sec-Fetch-Mode` (Fetch Metadata), or, from
 /// browsers and programs without it, a GET or HEAD that prefers `text/html`. What asks for an upgrade is no

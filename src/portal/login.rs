@@ -14,6 +14,7 @@ use super::{
 use crate::{
     authenticate::Proof,
     clock::Timestamp,
+    config::AcceptedCredentials,
     gateway::Gateway,
     http::{
         cookies::{self, Presented},
@@ -206,7 +207,7 @@ async fn begin(
     let sessions = &gateway.authenticator.sessions;
     let before = gateway
         .authenticator
-        .authenticate(headers, visit.now, visit.tokens)
+        .authenticate(AcceptedCredentials::default(), headers, visit.now, visit.tokens)
         .await;
     if let Some(caller) = &before.caller
         && let Proof::Session { key, .. } = &caller.proof

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     authenticate::Proof,
+    config::AcceptedCredentials,
     gateway::Gateway,
     http::{incoming::Incoming, navigation},
     observe::audit::{self, Event},
@@ -25,7 +26,12 @@ pub(super) async fn page(
 ) -> Result<Response<String>, Refusal> {
     let caller = gateway
         .authenticator
-        .authenticate(request.headers(), visit.now, visit.tokens)
+        .authenticate(
+            AcceptedCredentials::default(),
+            request.headers(),
+            visit.now,
+            visit.tokens,
+        )
         .await
         .caller;
     let username = caller.map(|caller| caller.identity().username.to_string());
@@ -49,7 +55,12 @@ pub(super) async fn sign_out(
         || FormKind::of(request.headers()) == Some(FormKind::UrlEncoded);
     let caller = gateway
         .authenticator
-        .authenticate(request.headers(), visit.now, visit.tokens)
+        .authenticate(
+            AcceptedCredentials::default(),
+            request.headers(),
+            visit.now,
+            visit.tokens,
+        )
         .await
         .caller;
     // A program may send no body at all.

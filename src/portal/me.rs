@@ -4,7 +4,7 @@ use http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
 use super::Visit;
-use crate::{authenticate::Proof, gateway::Gateway, refusal::Refusal, respond};
+use crate::{authenticate::Proof, config::AcceptedCredentials, gateway::Gateway, refusal::Refusal, respond};
 
 /// The answer. Times are in seconds.
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ pub(super) async fn me(
 ) -> Result<Response<String>, Refusal> {
     let authentication = gateway
         .authenticator
-        .authenticate(headers, visit.now, visit.tokens)
+        .authenticate(AcceptedCredentials::default(), headers, visit.now, visit.tokens)
         .await;
     let Some(caller) = authentication.caller else {
         return Err(Refusal::NotSignedIn {

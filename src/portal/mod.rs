@@ -21,6 +21,7 @@ mod me;
 mod oauth;
 mod return_to;
 mod same_origin;
+mod verify;
 mod well_known;
 
 /// One of our own addresses.
@@ -38,6 +39,8 @@ pub enum OwnAddress {
     Jwks,
     /// `/.well-known/openid-configuration`: where the keys and the rest are.
     Metadata,
+    /// `/.auth/verify`: whether a request that another proxy has may pass.
+    Verify,
     /// `/.auth/health`: 200 while we serve.
     Health,
     /// Anything else below `/.auth`.
@@ -55,6 +58,8 @@ pub struct Visit<'a> {
     pub scheme: &'static str,
     /// `host[:port]` as the client wrote it.
     pub authority: Option<&'a str>,
+    /// Whether the peer is a proxy that is believed.
+    pub is_trusted_proxy: bool,
     /// When the request came.
     pub now: Timestamp,
     /// The worker's verified tokens.
@@ -79,6 +84,7 @@ impl OwnAddress {
             (Some(b"token"), None) => Self::Token,
             (Some(b"me"), None) => Self::Me,
             (Some(b"jwks.json"), None) => Self::Jwks,
+            (Some(b"verify"), None) => Self::Verify,
             (Some(b"health"), None) => Self::Health,
             _ => Self::Unknown,
         };
@@ -90,6 +96,8 @@ impl OwnAddress {
         match self {
             Self::Login | Self::Logout => "GET, HEAD, POST",
             Self::Token => "POST",
+            // Some proxies ask with the method of the request that they ask about.
+            Self::Verify => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
             Self::Me | Self::Jwks | Self::Metadata | Self::Health => "GET, HEAD",
             Self::Unknown => "",
         }
@@ -120,6 +128,7 @@ pub async fn answer(
         OwnAddress::Token if request.method() == Method::POST => oauth::token(gateway, request, visit).await,
         OwnAddress::Me if reads => me::me(gateway, request.headers(), visit).await,
         OwnAddress::Jwks if reads => Ok(well_known::jwks(gateway, visit.now)),
+        OwnAddress::Verify => verify::verify(gateway, request, visit).await,
         OwnAddress::Metadata if reads => Ok(well_known::metadata(gateway)),
         OwnAddress::Health if reads => Ok(health()),
         _ => Err(Refusal::MethodNotAllowed {

@@ -19,6 +19,8 @@ struct TokenAnswer<'a> {
     access_token: &'a str,
     token_type: &'static str,
     expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
 }
 
 /// RFC 6749, section 5.2.
@@ -64,6 +66,11 @@ pub(super) async fn token(
             ));
         }
     };
+    let scope = form.get("scope");
+    if scope.is_some_and(|scope| !is_scope(scope)) {
+        let why = "scope must be words of printable ASCII, each a space from the next";
+        return Ok(failure(StatusCode::BAD_REQUEST, "invalid_scope", why));
+    }
     let request_id = visit.request_id.as_str();
     let identity = match gateway.sign_in.password(username, password).await {
         Ok(identity) => identity,
@@ -76,9 +83,15 @@ pub(super) async fn token(
         }
     };
     let authenticator = &gateway.authenticator;
-    let issued = token::issue::issue(&authenticator.keys, &authenticator.token, &identity, visit.now)
-        .inspect_err(|error| tracing::error!(%error, request_id, "no token could be made"))
-        .map_err(|_| Refusal::Internal("no token could be made"))?;
+    let issued = token::issue::issue(
+        &authenticator.keys,
+        &authenticator.token,
+        &identity,
+        scope,
+        visit.now,
+    )
+    .inspect_err(|error| tracing::error!(%error, request_id, "no token could be made"))
+    .map_err(|_| Refusal::Internal("no token could be made"))?;
     audit::record(
         Event::TokenIssued { id: &issued.id },
         username,
@@ -89,8 +102,20 @@ pub(super) async fn token(
         access_token: issued.token.expose_secret(),
         token_type: "Bearer",
         expires_in: issued.expires_in,
+        scope,
     };
     Ok(not_kept(respond::json(StatusCode::OK, &answer)))
+}
+
+/// RFC 6749, section 3.3.
+fn is_scope(text: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+    };
+    text.split(' ').all(is_word)
 }
 
 fn refused(why: Failure) -> Response<String> {

@@ -6,7 +6,10 @@ use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use crate::{
-    config::{Access, CrossOrigin, HeaderTemplate, LimitsConfig, Rewriting, RouteConfig, RouteTimeouts},
+    config::{
+        AcceptedCredentials, Access, CrossOrigin, HeaderTemplate, LimitsConfig, Rewriting, RouteConfig,
+        RouteTimeouts,
+    },
     http::hygiene,
     upstream::{Targets, UpstreamSet, tls::UpstreamTlsError},
 };
@@ -22,6 +25,8 @@ pub struct Route {
     pub name: Box<str>,
     /// Who may pass.
     pub access: Access,
+    /// By which credentials.
+    pub credentials: AcceptedCredentials,
     /// Where it goes.
     pub upstreams: UpstreamSet,
     /// How long each stage may take.
@@ -72,6 +77,7 @@ impl Route {
         Ok(Self {
             name: config.name.as_str().into(),
             access: config.access.clone(),
+            credentials: config.credentials,
             upstreams,
             timeout: config.timeout,
             headers: config.headers.clone(),

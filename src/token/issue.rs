@@ -31,7 +31,7 @@ pub enum IssueError {
     Signing(#[from] jsonwebtoken::errors::Error),
 }
 
-/// Makes and signs a token about `identity`.
+/// Makes and signs a token about `identity`, for these scopes alone where there are any (RFC 6749, section 3.3).
 ///
 /// # Errors
 /// Nothing unguessable could be made, or signing failed.
@@ -39,6 +39,7 @@ pub fn issue(
     keys: &KeyRing,
     config: &TokenConfig,
     identity: &Identity,
+    scope: Option<&str>,
     now: Timestamp,
 ) -> Result<IssuedToken, IssueError> {
     let key = keys.signer().ok_or(IssueError::NoKey)?;
@@ -57,6 +58,7 @@ pub fn issue(
         name: identity.name.clone(),
         email: identity.email.clone(),
         roles: identity.roles.clone(),
+        scope: scope.map(str::to_owned),
         stamp: identity.stamp.clone(),
     };
     let mut header = Header::new(key.algorithm);

@@ -52,6 +52,9 @@ pub struct Claims {
     pub email: Option<String>,
     /// The user's roles.
     pub roles: Vec<String>,
+    /// What it is for, separated by spaces (RFC 8693, section 4.2); without it, whatever the user may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// What the directory held of the user. Ours have it; one that another holder of the key made need not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<Stamp>,

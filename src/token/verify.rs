@@ -156,7 +156,9 @@ impl SignedToken {
                     claims.roles,
                     claims.stamp,
                 )),
-                scopes: None,
+                scopes: claims
+                    .scope
+                    .map(|scope| scope.split_ascii_whitespace().map(str::to_owned).collect()),
                 claims: serde_json::Map::new(),
                 is_ours: true,
             }),

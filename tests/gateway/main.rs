@@ -18,6 +18,7 @@ mod chromium;
 mod command_line;
 mod documents;
 mod edge;
+mod forward_auth;
 mod forwarding;
 mod log_lines;
 mod portal;

@@ -80,7 +80,7 @@ impl TrustedProxies {
 }
 
 /// A network, or an address as a network of one.
-fn network(text: &str) -> Option<IpNet> {
+pub(in crate::config) fn network(text: &str) -> Option<IpNet> {
     let network = match text.parse() {
         Ok(network) => network,
         Err(_) => IpNet::from(text.parse::<IpAddr>().ok()?),

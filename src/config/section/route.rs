@@ -1,5 +1,6 @@
 //! `[[route]]`: which requests go where, and who may send them.
 
+mod access;
 mod parse;
 mod read;
 mod rewriting;
@@ -11,6 +12,9 @@ pub use upstream::{UpstreamScheme, UpstreamTls, UpstreamUrl};
 use std::time::Duration;
 
 use http::{HeaderName, Method};
+use ipnet::IpNet;
+
+use super::trust::ClaimPath;
 
 pub use rewriting::{HostHeader, PathPart, PathRewrite, ResponseHeader, Rewriting};
 pub use upstreams::{Balance, HealthConfig, TargetConfig, UpstreamsConfig};
@@ -28,6 +32,8 @@ pub struct RouteConfig {
     pub methods: Option<Vec<Method>>,
     /// Who may pass.
     pub access: Access,
+    /// By which credentials.
+    pub credentials: AcceptedCredentials,
     /// Where it goes.
     pub upstreams: UpstreamsConfig,
     /// How those are known to be the right ones that speak TLS.
@@ -75,6 +81,30 @@ pub enum RulePart {
     Roles(Vec<String>),
     /// Is one of these users.
     Users(Vec<String>),
+    /// Shows a token that is for at least one of these, or a credential that is for everything.
+    Scopes(Vec<String>),
+    /// Comes from one of these networks.
+    Networks(Vec<IpNet>),
+    /// Shows a token in which each of these claims has one of these values.
+    Claims(Vec<(ClaimPath, Vec<String>)>),
+}
+
+/// The credentials that a route takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcceptedCredentials {
+    /// The session cookie.
+    pub session: bool,
+    /// A bearer token.
+    pub bearer: bool,
+}
+
+impl Default for AcceptedCredentials {
+    fn default() -> Self {
+        Self {
+            session: true,
+            bearer: true,
+        }
+    }
 }
 
 /// How long each stage of forwarding may take.
@@ -127,4 +157,6 @@ pub enum TemplatePart {
     Roles,
     /// `{session}`: the session's public handle; empty for a token.
     Session,
+    /// `{claim:x}`: what a trusted issuer's token says; empty where it says nothing, and for our own.
+    Claim(ClaimPath),
 }

@@ -2,7 +2,10 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{
-    config::{Access, CrossOrigin, Rewriting, RouteTimeouts, UpstreamScheme, UpstreamTls, UpstreamUrl},
+    config::{
+        AcceptedCredentials, Access, CrossOrigin, Rewriting, RouteTimeouts, UpstreamScheme, UpstreamTls,
+        UpstreamUrl,
+    },
     upstream::Targets,
 };
 
@@ -37,6 +40,7 @@ fn config(route: &str) -> RouteConfig {
             .collect(),
         methods: (methods != "-").then(|| methods.split(',').map(|m| m.parse().unwrap()).collect()),
         access: Access::Public,
+        credentials: AcceptedCredentials::default(),
         upstreams: UpstreamUrl::Tcp {
             scheme: UpstreamScheme::Http,
             host: "127.0.0.1".to_owned(),

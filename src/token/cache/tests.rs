@@ -54,7 +54,7 @@ fn token(keys: &KeyRing, config: &TokenConfig, user: &str) -> String {
         vec!["staff".to_owned(), "developers".to_owned()],
         Some(Stamp::of([user])),
     );
-    let issued = issue(keys, config, &person, at(NOW)).unwrap();
+    let issued = issue(keys, config, &person, None, at(NOW)).unwrap();
     issued.token.expose_secret().to_owned()
 }
 

@@ -50,7 +50,7 @@ fn now() -> Timestamp {
 fn token(keys: &KeyRing, config: &TokenConfig) -> String {
     let name = UserName::parse("alice").unwrap();
     let alice = Identity::new(name, None, None, Vec::new(), None);
-    let issued = issue(keys, config, &alice, now()).unwrap();
+    let issued = issue(keys, config, &alice, None, now()).unwrap();
     issued.token.expose_secret().to_owned()
 }
 

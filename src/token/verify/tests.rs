@@ -59,7 +59,7 @@ fn alice() -> Identity {
 }
 
 fn token(keys: &KeyRing, config: &TokenConfig) -> String {
-    issue(keys, config, &alice(), now())
+    issue(keys, config, &alice(), None, now())
         .unwrap()
         .token
         .expose_secret()

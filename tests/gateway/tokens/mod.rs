@@ -4,6 +4,7 @@ mod cache;
 mod claims;
 mod forged;
 mod keys;
+mod rules;
 mod trust;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -25,14 +25,14 @@ async fn status(gateway: &Gateway, token: &str) -> u16 {
 }
 
 /// An issuer whose keys lie in a file.
-struct Issuer {
+pub(super) struct Issuer {
     key: EncodingKey,
     algorithm: Algorithm,
     file: NamedTempFile,
 }
 
 impl Issuer {
-    fn new(algorithm: Algorithm) -> Self {
+    pub(super) fn new(algorithm: Algorithm) -> Self {
         let pair = match algorithm {
             Algorithm::ES256 => rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
             Algorithm::ES384 => rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
@@ -63,18 +63,18 @@ impl Issuer {
         public
     }
 
-    fn trusted(&self, more: &str) -> GatewayBuilder {
+    pub(super) fn trusted(&self, more: &str) -> GatewayBuilder {
         trusting(ISSUER, &format!("jwks = {:?}", self.file.path()), more)
     }
 
-    fn token(&self, header: &Value, claims: &Value) -> String {
+    pub(super) fn token(&self, header: &Value, claims: &Value) -> String {
         let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(header), encode(claims));
         let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.key, self.algorithm).unwrap();
         format!("{signed}.{signature}")
     }
 
-    fn header(&self) -> Value {
+    pub(super) fn header(&self) -> Value {
         json!({ "alg": format!("{:?}", self.algorithm), "kid": "1" })
     }
 }
@@ -83,7 +83,7 @@ fn with(object: &Value, changes: &Value) -> Value {
     super::changed(object.clone(), changes.clone())
 }
 
-fn claims() -> Value {
+pub(super) fn claims() -> Value {
     json!({
         "iss": ISSUER, "aud": ["other", "portcullis"], "sub": "f81d4fae", "exp": 4_000_000_000_u64, "iat": 1_700_000_000,
         "preferred_username": "wendy", "name": "Wendy", "email": "wendy@example.com",

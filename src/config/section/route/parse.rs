@@ -8,7 +8,10 @@ use std::{
 use http::{HeaderName, Method};
 
 use super::{HostPattern, Template, TemplatePart};
-use crate::config::{nearest::nearest, section::host::exact};
+use crate::config::{
+    nearest::nearest,
+    section::{host::exact, trust::ClaimPath},
+};
 
 /// A host: `wiki.example.com` or `*.example.com`.
 pub(super) fn host(text: &str) -> Result<HostPattern, String> {
@@ -188,10 +191,13 @@ pub(super) fn template(text: &str) -> Result<Template, String> {
         let Some((name, after)) = inside else {
             return Err("a brace stands alone; write {{ or }} for a brace itself".to_owned());
         };
-        if name == "id" || name.starts_with("claim:") {
+        if name == "id" {
             return Err(format!("the placeholder {{{name}}} is not built yet"));
         }
-        let Some((_, part)) = PLACEHOLDERS.iter().find(|(known, _)| *known == name) else {
+        let claim = name.strip_prefix("claim:").filter(|claim| !claim.is_empty());
+        let claim = claim.map(|claim| TemplatePart::Claim(ClaimPath(claim.to_owned())));
+        let known = PLACEHOLDERS.iter().find(|(known, _)| *known == name);
+        let Some(part) = claim.as_ref().or_else(|| known.map(|(_, part)| part)) else {
             let near = nearest(name, PLACEHOLDERS.iter().map(|(known, _)| *known));
             let near = near.map_or_else(String::new, |near| format!("; did you mean {{{near}}}?"));
             return Err(format!("there is no placeholder {{{name}}}{near}"));

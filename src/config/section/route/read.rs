@@ -3,14 +3,13 @@
 use std::{collections::HashMap, net::SocketAddr, ops::Range, time::Duration};
 
 use super::{
-    Access, CrossOrigin, HeaderTemplate, Rewriting, RouteConfig, RouteTimeouts, RulePart, UpstreamTls,
-    UpstreamsConfig, parse, rewriting::Strips,
+    Access, CrossOrigin, HeaderTemplate, Rewriting, RouteConfig, RouteTimeouts, UpstreamTls, UpstreamsConfig,
+    access, parse, rewriting::Strips,
 };
 use crate::config::reader::{Report, Table, Value};
 
 /// Keys of the contract that this version does not know yet.
 const LATER: &[&str] = &[
-    "credentials",
     "upstream_auth",
     "forward_credentials",
     "renews_session",
@@ -81,7 +80,8 @@ impl RouteConfig {
             .map(|value| many(Some(value), parse::method));
         let access = table.take("access");
         let access_span = access.as_ref().map(Value::span);
-        let access = access.map_or(Some(Access::Rule(Vec::new())), read_access);
+        let access = access.map_or(Some(Access::Rule(Vec::new())), access::access);
+        let credentials = table.take("credentials").and_then(access::credentials);
         let (upstreams, upstream_spans) = UpstreamsConfig::read(&mut table).unzip();
         let upstream_tls = UpstreamTls::read(&mut table, upstreams.as_ref());
         let timeout = table.take("timeout").and_then(|value| value.table("`timeout`"));
@@ -108,6 +108,7 @@ impl RouteConfig {
             path: path?,
             methods,
             access: access?,
+            credentials: credentials.unwrap_or_default(),
             upstreams: upstreams?,
             upstream_tls,
             timeout,
@@ -167,7 +168,7 @@ fn route_name(text: &str) -> Result<String, String> {
 }
 
 /// One string or a list of them, each read by `parse`. Where a condition lists nothing, nothing could meet it.
-fn many<T>(value: Option<Value<'_, '_>>, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+pub(super) fn many<T>(value: Option<Value<'_, '_>>, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
     let Some(value) = value else { return Vec::new() };
     let (report, span, key) = (value.report(), value.span(), value.key().to_owned());
     let values = value.one_or_many();
@@ -177,47 +178,6 @@ fn many<T>(value: Option<Value<'_, '_>>, parse: impl Fn(&str) -> Result<T, Strin
     }
     let values = values.unwrap_or_default();
     values.iter().filter_map(|value| value.parsed(&parse)).collect()
-}
-
-fn read_access(value: Value<'_, '_>) -> Option<Access> {
-    if value.is_string() {
-        let words = [("authenticated", 0), ("public", 1), ("optional", 2)];
-        return value.word(&words).map(|word| match word {
-            1 => Access::Public,
-            2 => Access::Optional,
-            _ => Access::Rule(Vec::new()),
-        });
-    }
-    if !value.is_table() {
-        return value.wrong_type(
-            "\"authenticated\", \"public\", \"optional\" or a table such as { roles = [\"staff\"] }",
-        );
-    }
-    let mut table = value.table("`access`")?;
-    let mut parts = Vec::new();
-    for (key, part) in [
-        ("roles", RulePart::Roles as fn(Vec<String>) -> RulePart),
-        ("users", RulePart::Users),
-    ] {
-        let Some(value) = table.take(key) else { continue };
-        let entry = |text: &str| match text {
-            "" => Err(format!("`{key}` has an empty entry")),
-            // Roles travel as a comma-separated list, so that none has a comma.
-            _ if key == "roles" && text.contains(',') => Err(format!(
-                "\"{text}\" is no role, since it has a comma; write each role as a string of its own"
-            )),
-            _ => Ok(text.to_owned()),
-        };
-        let entries = many(Some(value), entry);
-        parts.push(part(entries));
-    }
-    if parts.is_empty() && table.is_empty() {
-        let report = table.report();
-        let problem = report.problem(table.span(), "`access` is a table without a condition");
-        report.add(problem.hint("write access = \"authenticated\" for everybody who is signed in"));
-    }
-    table.finish(&["scopes", "networks", "claims", "second_factor"]);
-    Some(Access::Rule(parts))
 }
 
 impl RouteTimeouts {
