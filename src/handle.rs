@@ -9,7 +9,7 @@ use crate::{
     authenticate::Authentication,
     authorize::{Asked, authorize},
     config::Access,
-    forward::{Forwarding, forward},
+    forward::{Asserting, Forwarding, forward},
     gateway::Gateway,
     http::{
         client_addr::{Hop, Origin},
@@ -24,7 +24,7 @@ use crate::{
     portal::{self, OwnAddress, Visit},
     refusal::Refusal,
     respond,
-    token::TokenCache,
+    token::{Assertions, TokenCache},
     upstream::{Bound, Pool},
 };
 
@@ -42,6 +42,8 @@ pub struct Worker {
     pub pool: Rc<Pool>,
     /// Tokens that this worker has verified.
     pub tokens: TokenCache,
+    /// What apps were told of people.
+    pub assertions: Assertions,
     /// Names this worker's requests.
     pub request_ids: RequestIds,
     /// Names the traces that begin here, and our part of all others.
@@ -187,7 +189,7 @@ async fn pipeline<G: Clone + 'static>(
         client: origin.client,
     };
     let permit = authorize(route, authentication, asked)?;
-    if let Some(caller) = permit.caller() {
+    if let Some(caller) = permit.caller().filter(|_| route.renews_session) {
         caller.renew(now);
     }
     let has_body = !request.body().is_end_stream();
@@ -202,6 +204,12 @@ async fn pipeline<G: Clone + 'static>(
         request_id: story.request_id,
         trace: story.trace,
         until_sent: has_body.then(|| Rc::new(peer.guard.clone()) as Rc<dyn Any>),
+        asserting: Asserting {
+            made: &worker.assertions,
+            keys: &gateway.authenticator.keys,
+            config: &gateway.authenticator.token,
+            now,
+        },
         own_headers: &gateway.own_headers,
         own_cookies: &gateway.own_cookies(),
         bound: peer.bound.as_ref().filter(|_| origin.is_known()),

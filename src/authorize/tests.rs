@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     authenticate::Proof,
     config::{
-        AcceptedCredentials, CrossOrigin, LimitsConfig, Rewriting, RouteConfig, RouteTimeouts,
+        AcceptedCredentials, CrossOrigin, LimitsConfig, Rewriting, RouteConfig, RouteTimeouts, UpstreamLogin,
         UpstreamScheme, UpstreamTls, UpstreamUrl,
     },
     identity::{Identity, UserName},
@@ -31,6 +31,8 @@ fn route(access: Access) -> Arc<Route> {
         methods: None,
         access,
         credentials: AcceptedCredentials::default(),
+        login: UpstreamLogin::default(),
+        renews_session: true,
         upstreams: UpstreamUrl::Tcp {
             scheme: UpstreamScheme::Http,
             host: "localhost".to_owned(),

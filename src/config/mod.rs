@@ -24,7 +24,8 @@ pub use section::{
     route::{
         AcceptedCredentials, Access, Balance, CrossOrigin, HeaderTemplate, HealthConfig, HostHeader,
         HostPattern, PathPart, PathRewrite, ResponseHeader, Rewriting, RouteConfig, RouteTimeouts, RulePart,
-        TargetConfig, Template, TemplatePart, UpstreamScheme, UpstreamTls, UpstreamUrl, UpstreamsConfig,
+        TargetConfig, Template, TemplatePart, UpstreamAuth, UpstreamLogin, UpstreamScheme, UpstreamTls,
+        UpstreamUrl, UpstreamsConfig,
     },
     server::{PublicUrl, ServerConfig, TlsConfig, TlsVersion},
     session::SessionConfig,

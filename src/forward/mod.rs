@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, reques
 use crate::{
     address::ClientAddr,
     authorize::Permit,
-    config::UpstreamUrl,
+    clock::Timestamp,
+    config::{TokenConfig, UpstreamUrl},
     http::{
         body::{Upload, UploadError},
         cookies::{self, CookieStyle, Presented},
@@ -22,6 +23,7 @@ use crate::{
         trace_context::TraceContext,
     },
     refusal::Refusal,
+    token::{Assertions, KeyRing},
     upstream::{
         Bound, Connection, Exchange, Place, Pool, Upstream, UpstreamSet, Whose,
         http1::{self, Framing},
@@ -66,6 +68,8 @@ pub struct Forwarding<'a> {
     pub trace: TraceContext,
     /// Held until all of the request's body has gone up, or none of it will any more: an answer may be over before.
     pub until_sent: Option<Rc<dyn Any>>,
+    /// Makes what an app is told of whoever calls, where it wants a proof.
+    pub asserting: Asserting<'a>,
     /// Names that only we may set.
     pub own_headers: &'a Arc<OwnHeaders>,
     /// Our cookies, which no upstream sees or sets.
@@ -76,6 +80,19 @@ pub struct Forwarding<'a> {
     pub cookies: &'a CookieStyle,
     /// What belongs to the client's connection; `None` where other people's requests may be on it as well.
     pub bound: Option<&'a Rc<Bound>>,
+}
+
+/// What assertions are made with.
+#[derive(Debug, Clone, Copy)]
+pub struct Asserting<'a> {
+    /// Those of this minute.
+    pub made: &'a Assertions,
+    /// What signs.
+    pub keys: &'a KeyRing,
+    /// Who we are.
+    pub config: &'a TokenConfig,
+    /// When the request came.
+    pub now: Timestamp,
 }
 
 /// A request that goes up. How it is said is only known once it has a connection.

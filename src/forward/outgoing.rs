@@ -5,14 +5,16 @@
 
 use std::borrow::Cow;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::{Forwarding, Trip};
+use super::{Asserting, Forwarding, Trip};
 use crate::{
     authenticate::{Caller, Proof},
     authorize::Permit,
-    config::{HostHeader, Template, TemplatePart, UpstreamUrl},
+    config::{HostHeader, Template, TemplatePart, UpstreamAuth, UpstreamUrl},
     http::{cookies, fields, hygiene},
     identity::{self, Identity},
     refusal::Refusal,
@@ -108,6 +110,7 @@ fn headers(trip: &Trip<'_>, upstream: &UpstreamUrl, protocol: Protocol, put: &mu
         put("te", b"trailers");
     }
     origin(context, authority, put);
+    credential(permit, context, upstream, put);
     let templates = &route.headers;
     if let Some(caller) = permit.caller() {
         identity_headers(caller.identity(), &mut |name, value| {
@@ -127,18 +130,21 @@ fn headers(trip: &Trip<'_>, upstream: &UpstreamUrl, protocol: Protocol, put: &mu
 
 /// The client's headers that travel on.
 fn passing(sent: &HeaderMap, permit: &Permit, context: &Forwarding<'_>, put: &mut impl FnMut(&str, &[u8])) {
-    // The token that signed the request in ends here; any other `Authorization` is the app's own business.
-    let by_token = matches!(
-        permit.caller(),
-        Some(Caller {
-            proof: Proof::Bearer(_),
-            ..
-        })
+    let login = &permit.route().login;
+    let is_by_token = permit
+        .caller()
+        .is_some_and(|caller| matches!(caller.proof, Proof::Bearer(_)));
+    // The token that signed the request in ends here; any other `Authorization` is the app's own business, unless we have
+    // one for it.
+    let has_ours = matches!(
+        login.auth,
+        Some(UpstreamAuth::Basic { .. } | UpstreamAuth::Bearer(_))
     );
+    let ends_here = has_ours || (is_by_token && !login.forwards_credentials);
     let named = hygiene::named_by_connection(sent);
     for (name, value) in sent {
         let stays_here = matches!(name.as_str(), "host" | "cookie" | "content-length")
-            || (by_token && *name == header::AUTHORIZATION)
+            || (ends_here && *name == header::AUTHORIZATION)
             || hygiene::is_hop_by_hop(name)
             || context.own_headers.contains(name.as_str())
             || named.contains(name);
@@ -146,10 +152,55 @@ fn passing(sent: &HeaderMap, permit: &Permit, context: &Forwarding<'_>, put: &mu
             put(name.as_str(), value.as_bytes());
         }
     }
+    // The first is the session's.
+    let own = match (login.forwards_credentials, context.own_cookies) {
+        (true, [_, others @ ..]) => others,
+        (_, all) => all,
+    };
     if !named.contains(&header::COOKIE)
-        && let Some(cookies) = cookies::without(sent, context.own_cookies)
+        && let Some(cookies) = cookies::without(sent, own)
     {
         put("cookie", &cookies);
+    }
+}
+
+/// What the app is shown for its own login. Where it cannot be made the app gets nothing, and lets nobody in.
+fn credential(
+    permit: &Permit,
+    context: &Forwarding<'_>,
+    upstream: &UpstreamUrl,
+    put: &mut impl FnMut(&str, &[u8]),
+) {
+    match &permit.route().login.auth {
+        None => {}
+        Some(UpstreamAuth::Assertion) => {
+            let Some(caller) = permit.caller() else { return };
+            let Asserting {
+                made,
+                keys,
+                config,
+                now,
+            } = context.asserting;
+            match made.of(keys, config, caller.identity(), &upstream.to_string(), now) {
+                Ok(token) => put("x-portcullis-assertion", token.as_bytes()),
+                Err(error) => tracing::error!(%error, "an app cannot be told who is calling"),
+            }
+        }
+        Some(UpstreamAuth::Basic { username, password }) => {
+            // RFC 7617, section 2: a name with a colon would end early.
+            let username = expand(username, permit.caller()).filter(|name| !name.contains(':'));
+            let Some(username) = username.filter(|name| identity::is_header_value(name)) else {
+                return;
+            };
+            let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
+            put("authorization", format!("Basic {pair}").as_bytes());
+        }
+        Some(UpstreamAuth::Bearer(token)) => {
+            put(
+                "authorization",
+                format!("Bearer {}", token.expose_secret()).as_bytes(),
+            );
+        }
     }
 }
 

@@ -70,7 +70,9 @@ pub(super) async fn verify(
     })?;
     let mut response = respond::no_content();
     if let Some(caller) = permit.caller() {
-        caller.renew(visit.now);
+        if permit.route().renews_session {
+            caller.renew(visit.now);
+        }
         for (name, value) in caller.identity().headers() {
             if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
                 response.headers_mut().insert(*name, value);

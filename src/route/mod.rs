@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use crate::{
     config::{
         AcceptedCredentials, Access, CrossOrigin, HeaderTemplate, LimitsConfig, Rewriting, RouteConfig,
-        RouteTimeouts,
+        RouteTimeouts, UpstreamLogin,
     },
     http::hygiene,
     upstream::{Targets, UpstreamSet, tls::UpstreamTlsError},
@@ -29,6 +29,10 @@ pub struct Route {
     pub credentials: AcceptedCredentials,
     /// Where it goes.
     pub upstreams: UpstreamSet,
+    /// What the app is shown for its own login.
+    pub login: UpstreamLogin,
+    /// Whether a request renews its session.
+    pub renews_session: bool,
     /// How long each stage may take.
     pub timeout: RouteTimeouts,
     /// Headers set on the way up.
@@ -79,6 +83,8 @@ impl Route {
             access: config.access.clone(),
             credentials: config.credentials,
             upstreams,
+            login: config.login.clone(),
+            renews_session: config.renews_session,
             timeout: config.timeout,
             headers: config.headers.clone(),
             strip_segments: if config.strip_prefix { config.path.len() } else { 0 },

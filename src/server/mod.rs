@@ -21,7 +21,7 @@ use crate::{
     gateway::Gateway,
     handle::Worker,
     http::{request_id::RequestIds, trace_context::TraceIds},
-    token::{TokenCache, trust::fetch},
+    token::{Assertions, TokenCache, trust::fetch},
     upstream::{Pool, health},
 };
 
@@ -162,6 +162,7 @@ fn run_worker(shared: Shared, sockets: listen::Sockets) -> Result<(), ServeError
         gateway: shared.gateway,
         pool: Rc::new(Pool::new(Instant::now(), tick)),
         tokens: TokenCache::default(),
+        assertions: Assertions::default(),
         request_ids: RequestIds::new()?,
         trace_ids: TraceIds::new()?,
     });

@@ -10,12 +10,14 @@ use serde_json::{Map, Value};
 
 use crate::identity::{Identity, Stamp, UserName};
 
+pub mod assertion;
 pub mod cache;
 pub mod issue;
 pub mod keys;
 pub mod trust;
 pub mod verify;
 
+pub use assertion::Assertions;
 pub use cache::TokenCache;
 pub use keys::{KeyError, KeyRing};
 pub use trust::Trusts;

@@ -5,6 +5,7 @@ mod parse;
 mod read;
 mod rewriting;
 mod upstream;
+mod upstream_auth;
 mod upstreams;
 
 pub use upstream::{UpstreamScheme, UpstreamTls, UpstreamUrl};
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 use super::trust::ClaimPath;
 
 pub use rewriting::{HostHeader, PathPart, PathRewrite, ResponseHeader, Rewriting};
+pub use upstream_auth::{UpstreamAuth, UpstreamLogin};
 pub use upstreams::{Balance, HealthConfig, TargetConfig, UpstreamsConfig};
 
 /// One `[[route]]`, checked.
@@ -38,6 +40,10 @@ pub struct RouteConfig {
     pub upstreams: UpstreamsConfig,
     /// How those are known to be the right ones that speak TLS.
     pub upstream_tls: UpstreamTls,
+    /// What the app is shown for its own login.
+    pub login: UpstreamLogin,
+    /// Whether a request renews its session: not where pages ask by themselves.
+    pub renews_session: bool,
     /// How long each stage may take.
     pub timeout: RouteTimeouts,
     /// Headers set on the way up.

@@ -3,8 +3,8 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::{
     config::{
-        AcceptedCredentials, Access, CrossOrigin, Rewriting, RouteTimeouts, UpstreamScheme, UpstreamTls,
-        UpstreamUrl,
+        AcceptedCredentials, Access, CrossOrigin, Rewriting, RouteTimeouts, UpstreamLogin, UpstreamScheme,
+        UpstreamTls, UpstreamUrl,
     },
     upstream::Targets,
 };
@@ -41,6 +41,8 @@ fn config(route: &str) -> RouteConfig {
         methods: (methods != "-").then(|| methods.split(',').map(|m| m.parse().unwrap()).collect()),
         access: Access::Public,
         credentials: AcceptedCredentials::default(),
+        login: UpstreamLogin::default(),
+        renews_session: true,
         upstreams: UpstreamUrl::Tcp {
             scheme: UpstreamScheme::Http,
             host: "127.0.0.1".to_owned(),

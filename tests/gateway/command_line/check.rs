@@ -72,7 +72,7 @@ error: gateway.toml:3:14: \"https://wiki.example.com/app\" is no public URL: not
  3 | public_url = \"https://wiki.example.com/app\"
    |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-error: gateway.toml:6:10: the secret must have at least 32 bytes, but has 7
+error: gateway.toml:6:10: the secret must have at least 32 bytes for HS256, but has 7
  6 | secret = …
    |          ^
    = hint: make one: head -c 32 /dev/urandom | base64

@@ -187,7 +187,7 @@ fn without_its_users_certificate_or_keys_it_does_not_start() {
             "KEY",
             Empty,
             &[
-                ".pem is not a PKCS#8 PEM file with an ECDSA P-256 private key",
+                ".pem is not a PKCS#8 PEM file with a private key of RSA (2048 bits or more), ECDSA P-256 or P-384, or Ed25519",
                 "move it away",
             ],
         ),
@@ -195,7 +195,7 @@ fn without_its_users_certificate_or_keys_it_does_not_start() {
             "KEY",
             Garbage,
             &[
-                ".pem is not a PKCS#8 PEM file with an ECDSA P-256 private key",
+                ".pem is not a PKCS#8 PEM file with a private key of RSA (2048 bits or more), ECDSA P-256 or P-384, or Ed25519",
                 "move it away",
             ],
         ),

@@ -59,7 +59,7 @@ async fn what_is_below_the_own_folder_and_unknown_is_404_whatever_the_method() {
         "/.auth/login.html",
         "/.auth/login%20",
         "/.auth/.well-known/openid-configuration",
-        "/.auth/verify",
+        "/.auth/verify/x",
         "/.auth/sessions",
         "/.auth/introspect",
         "/.auth/metrics",
@@ -216,7 +216,7 @@ async fn the_public_port_has_no_metrics_no_debugger_and_no_admin_page() {
         "/api/status",
         "/api/sessions",
         "/api/reload",
-        "/.well-known/openid-configuration",
+        "/.well-known/openid-configuration/x",
         "/config",
         "/load",
     ] {

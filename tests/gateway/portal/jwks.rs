@@ -41,7 +41,7 @@ async fn the_public_key_is_there_under_its_thumbprint_and_nothing_private_is() {
     let file = gateway
         .folder()
         .join("state/keys")
-        .join(format!("{}.pem", key["kid"].as_str().unwrap()));
+        .join(format!("{}.ES256.pem", key["kid"].as_str().unwrap()));
     let pem = std::fs::read_to_string(file).unwrap();
     let private = pem.lines().find(|line| !line.starts_with('-')).unwrap();
     assert!(!set.to_string().contains(private));

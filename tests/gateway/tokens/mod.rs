@@ -1,9 +1,11 @@
 //! Bearer tokens: ours pass, and nothing that merely looks like one.
 
+mod app_login;
 mod cache;
 mod claims;
 mod forged;
 mod keys;
+mod pyjwt;
 mod rules;
 mod trust;
 

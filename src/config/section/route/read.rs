@@ -3,20 +3,13 @@
 use std::{collections::HashMap, net::SocketAddr, ops::Range, time::Duration};
 
 use super::{
-    Access, CrossOrigin, HeaderTemplate, Rewriting, RouteConfig, RouteTimeouts, UpstreamTls, UpstreamsConfig,
-    access, parse, rewriting::Strips,
+    Access, CrossOrigin, HeaderTemplate, Rewriting, RouteConfig, RouteTimeouts, UpstreamLogin, UpstreamTls,
+    UpstreamsConfig, access, parse, rewriting::Strips,
 };
 use crate::config::reader::{Report, Table, Value};
 
 /// Keys of the contract that this version does not know yet.
-const LATER: &[&str] = &[
-    "upstream_auth",
-    "forward_credentials",
-    "renews_session",
-    "encoded_slash",
-    "mode",
-    "require_client_cert",
-];
+const LATER: &[&str] = &["encoded_slash", "mode", "require_client_cert"];
 
 impl RouteTimeouts {
     /// A machine on the same network answers in milliseconds or not at all.
@@ -84,6 +77,8 @@ impl RouteConfig {
         let credentials = table.take("credentials").and_then(access::credentials);
         let (upstreams, upstream_spans) = UpstreamsConfig::read(&mut table).unzip();
         let upstream_tls = UpstreamTls::read(&mut table, upstreams.as_ref());
+        let login = UpstreamLogin::read(&mut table);
+        let renews_session = table.take("renews_session").and_then(|value| value.boolean());
         let timeout = table.take("timeout").and_then(|value| value.table("`timeout`"));
         let timeout = timeout.map_or(RouteTimeouts::DEFAULT, RouteTimeouts::read);
         let headers = table
@@ -111,6 +106,8 @@ impl RouteConfig {
             credentials: credentials.unwrap_or_default(),
             upstreams: upstreams?,
             upstream_tls,
+            login,
+            renews_session: renews_session.unwrap_or(true),
             timeout,
             headers: headers.unwrap_or_default(),
             strip_prefix: strip_prefix.unwrap_or(false),
