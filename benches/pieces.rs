@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
@@ -243,15 +244,33 @@ fn token(c: &mut Criterion) {
             assert_eq!(check(), what == "good");
             group.bench_function(format!("a {what} {algorithm} one is checked"), |b| b.iter(check));
         }
-        let dots = ".".repeat(1_000_000);
-        group.bench_function(format!("a megabyte of dots is no {algorithm} one"), |b| {
-            b.iter(|| SignedToken::verify(&keys, &trusts, &dots, NOW).is_err());
-        });
+        for (what, token) in hostile(good) {
+            group.bench_function(format!("{what} is no {algorithm} one"), |b| {
+                b.iter(|| SignedToken::verify(&keys, &trusts, &token, NOW).is_err());
+            });
+        }
         let cache = TokenCache::default();
         group.bench_function(format!("a cached {algorithm} one is found"), |b| {
             b.iter(|| cache.verify(&keys, &trusts, &config.token, good, NOW).unwrap());
         });
     }
+}
+
+/// What somebody sends who wants it to cost something.
+fn hostile(good: &str) -> [(&'static str, String); 4] {
+    let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+    let (_, rest) = good.split_once('.').unwrap();
+    let nested = encode(&format!("{}1{}", "[".repeat(2000), "]".repeat(2000)));
+    let kid = encode(&format!(
+        r#"{{"alg":"ES256","typ":"at+jwt","kid":"{}"}}"#,
+        "k".repeat(5000)
+    ));
+    [
+        ("a megabyte of dots", ".".repeat(1_000_000)),
+        ("8 KiB of dots", ".".repeat(8192)),
+        ("a header of nested lists", format!("{nested}.{rest}")),
+        ("a huge kid", format!("{kid}.{rest}")),
+    ]
 }
 
 /// What a request's credentials cost from the second request on.

@@ -80,7 +80,7 @@ struct TokenHeader {
 }
 
 /// A token whose signature is good. That is settled once and for all; whether it counts, here and now, is another
-/// question at every use: see [`SignedToken::person`].
+/// question at every use: see [`SignedToken::bearer`].
 #[derive(Debug, Clone)]
 pub struct SignedToken {
     pub(super) signer: Signer,
