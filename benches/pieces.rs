@@ -34,7 +34,11 @@ use portcullis::{
     identity::{Identity, UserName},
     route::RouteTable,
     session::{Device, SessionStore, id::SessionKey, lifetime::Lifetime, memory::MemoryStore},
-    token::{KeyRing, SignedToken, TokenCache, Trusts, issue::issue},
+    store::Store,
+    token::{
+        KeyRing, PersonalTokens, Revocations, SignedToken, TokenCache, Trusts,
+        issue::{Wanted, issue},
+    },
     upstream::Targets,
     users::UserDirectory,
 };
@@ -235,7 +239,15 @@ fn token(c: &mut Criterion) {
             "[token]\nalgorithm = \"{algorithm}\"\n{key}\n[[route]]\nupstream = \"http://127.0.0.1:3000\"\n"
         ));
         let keys = KeyRing::open(&config.token).unwrap();
-        let token = issue(&keys, &config.token, &alice(), None, NOW).unwrap().token;
+        let token = issue(
+            &keys,
+            &config.token,
+            &alice(),
+            &Wanted::plain(&config.token, NOW),
+            NOW,
+        )
+        .unwrap()
+        .token;
         let good = token.expose_secret();
         let (signed, _) = good.rsplit_once('.').unwrap();
         let forged = format!("{signed}.{}", "A".repeat(good.len() - signed.len() - 1));
@@ -287,11 +299,14 @@ fn authenticate(c: &mut Criterion) {
     let config = config(&format!(
         "[token]\nkeys = {keys:?}\n[[route]]\nupstream = \"http://127.0.0.1:3000\"\n"
     ));
+    let store = Arc::new(Store::open(&folder.path().join("tokens.redb")).unwrap());
     let authenticator = Authenticator {
         sessions: SessionStore::new(&config.session),
         cookie: COOKIE.to_owned(),
         keys: KeyRing::open(&config.token).unwrap(),
         trusts: Trusts::default(),
+        revocations: Revocations::new(store),
+        personal: Arc::new(PersonalTokens::open(folder.path().join("tokens")).unwrap()),
         token: config.token,
         users: Arc::new(UserDirectory::open(&file, 1 << 20).unwrap()),
     };
@@ -300,7 +315,7 @@ fn authenticate(c: &mut Criterion) {
         &authenticator.keys,
         &authenticator.token,
         &alice.identity(),
-        None,
+        &Wanted::plain(&authenticator.token, NOW),
         NOW,
     );
     let device = Device::new("bench", IpAddr::V4(Ipv4Addr::LOCALHOST).into());

@@ -10,10 +10,17 @@ use crate::{
     observe::access::{AccessLogger, FlushOnDrop},
     route::{RouteError, RouteTable},
     session::{NoRandomness, SessionStore, form_token::FormKey},
-    token::{KeyError, KeyRing, Trusts},
+    store::{Store, StoreError},
+    token::{KeyError, KeyRing, PersonalTokens, RefreshTokens, Revocations, Trusts, personal::PersonalError},
     upstream::Targets,
     users::sign_in::{SignIn, SignInSetupError},
 };
+
+/// The file in `state` that remembers tokens.
+const TOKENS: &str = "tokens.redb";
+
+/// The folder in `state` that has a file for each personal token.
+pub const PERSONAL_TOKENS: &str = "tokens";
 
 /// Everything a worker needs to answer requests.
 #[derive(Debug)]
@@ -32,6 +39,10 @@ pub struct Gateway {
     pub authenticator: Authenticator,
     /// The one sign-in procedure.
     pub sign_in: SignIn,
+    /// Sign-ins of programs that go on.
+    pub refresh_tokens: RefreshTokens,
+    /// What is remembered over a restart.
+    pub store: Arc<Store>,
     /// Signs the forms of people who are not signed in yet.
     pub form_key: FormKey,
     /// How our cookies are set.
@@ -58,6 +69,12 @@ pub enum BuildError {
     /// The user directory.
     #[error(transparent)]
     Users(#[from] SignInSetupError),
+    /// What was remembered.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The tokens for scripts.
+    #[error(transparent)]
+    Personal(#[from] PersonalError),
     /// The access log.
     #[error("cannot open the access log {}", path.display())]
     AccessLog {
@@ -89,11 +106,18 @@ impl Gateway {
                 source,
             })?;
         let sign_in = SignIn::open(&config.users)?;
+        let keys = KeyRing::open(&config.token)?;
+        let store = Arc::new(Store::open(&config.server.state.join(TOKENS))?);
         let set_by_routes = config
             .routes
             .iter()
             .flat_map(|route| &route.headers)
             .map(|header| &header.name);
+        let refresh_tokens = RefreshTokens::new(
+            Arc::clone(&store),
+            config.token.refresh_lifetime,
+            config.session.max_per_user,
+        );
         let gateway = Self {
             routes: RouteTable::new(
                 &config.routes,
@@ -104,12 +128,16 @@ impl Gateway {
             authenticator: Authenticator {
                 sessions: SessionStore::new(&config.session),
                 cookie: config.session.cookie.clone(),
-                keys: KeyRing::open(&config.token)?,
+                keys,
                 trusts: Trusts::new(&config.token.trust),
+                personal: Arc::new(PersonalTokens::open(config.server.state.join(PERSONAL_TOKENS))?),
+                revocations: Revocations::new(Arc::clone(&store)),
                 token: config.token,
                 users: Arc::clone(sign_in.directory()),
             },
             sign_in,
+            refresh_tokens,
+            store,
             form_key: FormKey::generate()?,
             cookies: CookieStyle {
                 secure: config.server.public_url.is_secure(),

@@ -33,7 +33,7 @@
 //! pages  refusal
 //! upstream
 //! http  session  token  users
-//! identity  observe  pem
+//! identity  observe  pem  store
 //! config
 //! address  clock
 //! ```
@@ -82,6 +82,7 @@ pub mod users;
 pub mod identity;
 pub mod observe;
 pub mod pem;
+pub mod store;
 
 pub mod config;
 

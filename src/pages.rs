@@ -12,6 +12,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use sha2::{Digest, Sha256};
 
+pub mod account;
+
 /// The stylesheet that every page carries inline. Its hash stands in the Content-Security-Policy.
 pub const STYLE: &str = include_str!("pages/style.css");
 

@@ -4,7 +4,9 @@ use std::{io, time::Duration};
 
 use http::Method;
 
-use crate::{http::target::TargetError, identity::Credential, token::TokenError, upstream::Broken};
+use crate::{
+    http::target::TargetError, identity::Credential, store::StoreError, token::TokenError, upstream::Broken,
+};
 
 /// Every way in which a request ends without an upstream's answer.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +106,9 @@ pub enum Refusal {
         /// Whether the proxy hands a redirect to the login page on to a person who waits for a page.
         redirects: bool,
     },
+    /// What was asked for is done, but a restart would undo it.
+    #[error("it could not be written down")]
+    Unremembered(#[source] StoreError),
     /// The gateway itself failed; the log says how.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -169,6 +174,7 @@ impl Refusal {
             Self::NotAskedByProxy => "not_asked_by_proxy",
             Self::UnclearQuestion(_) => "unclear_question",
             Self::Verdict { why, .. } => why.label(),
+            Self::Unremembered(_) => "unremembered",
             Self::Internal(_) => "internal",
         }
     }

@@ -1,12 +1,15 @@
 //! A token in `Authorization: Bearer` (RFC 6750, section 2.1).
 
+use std::sync::Arc;
+
 use http::{HeaderMap, header};
 
 use super::{Authenticator, Caller, Proof};
 use crate::{
     clock::Timestamp,
     http::fields,
-    token::{TokenCache, TokenError},
+    identity::UserName,
+    token::{Bearer, TokenCache, TokenError, personal},
 };
 
 /// The caller whom a valid token names; nobody where no bearer token was shown.
@@ -26,6 +29,63 @@ pub(super) async fn caller(
     let Some(token) = bearer_token(value.as_bytes())? else {
         return Ok(None);
     };
+    let bearer = authenticator.bearer(token, now, tokens).await?;
+    Ok(Some(Caller {
+        proof: Proof::Bearer(bearer),
+    }))
+}
+
+/// What a token stands for here and now.
+///
+/// # Errors
+/// The first check that failed.
+pub(super) async fn bearer(
+    authenticator: &Authenticator,
+    token: &str,
+    now: Timestamp,
+    tokens: &TokenCache,
+) -> Result<Arc<Bearer>, TokenError> {
+    let bearer = match token.starts_with(personal::PREFIX) {
+        true => personal_token(authenticator, token, now)?,
+        false => signed_token(authenticator, token, now, tokens).await?,
+    };
+    // Whoever is disabled, changed or taken out is out at once. People whom another issuer vouches for need not be known
+    // here.
+    if let Some(own) = &bearer.own {
+        if !authenticator.users.vouches_for(&bearer.identity) {
+            return Err(TokenError::UserChanged);
+        }
+        if authenticator
+            .revocations
+            .cover(own, &bearer.identity.username, now)
+        {
+            return Err(TokenError::Revoked);
+        }
+    }
+    Ok(bearer)
+}
+
+fn personal_token(
+    authenticator: &Authenticator,
+    text: &str,
+    now: Timestamp,
+) -> Result<Arc<Bearer>, TokenError> {
+    let token = authenticator
+        .personal
+        .find(text, now)
+        .ok_or(TokenError::NoPersonalToken)?;
+    let person = |name: &UserName| Some(authenticator.users.current().find(name)?.identity());
+    let bearer = token.bearer(person).ok_or(TokenError::UserChanged)?;
+    token.note_use(now);
+    Ok(Arc::clone(bearer))
+}
+
+async fn signed_token(
+    authenticator: &Authenticator,
+    token: &str,
+    now: Timestamp,
+    tokens: &TokenCache,
+) -> Result<Arc<Bearer>, TokenError> {
     let verified = || {
         let Authenticator {
             keys,
@@ -35,22 +95,14 @@ pub(super) async fn caller(
         } = authenticator;
         tokens.verify(keys, trusts, config, token, now)
     };
-    let bearer = match verified() {
+    match verified() {
         // An issuer that has a new key has not told anybody: whoever brings the first token of it does.
         Err(TokenError::KeyNotShown(trust)) => {
             trust.keys_after().await;
             verified()
         }
         verified => verified,
-    }?;
-    // A token lives for minutes; whoever is disabled, changed or taken out in between is out at once. People whom another
-    // issuer vouches for need not be known here.
-    if bearer.is_ours && !authenticator.users.vouches_for(&bearer.identity) {
-        return Err(TokenError::UserChanged);
     }
-    Ok(Some(Caller {
-        proof: Proof::Bearer(bearer),
-    }))
 }
 
 /// The token of a header of the form `Bearer`, spaces, `b64token`; `None` for another scheme.

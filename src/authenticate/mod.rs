@@ -13,7 +13,7 @@ use crate::{
     config::{AcceptedCredentials, ClaimPath, TokenConfig},
     identity::{Credential, Identity},
     session::{Session, SessionStore, id::SessionKey},
-    token::{Bearer, KeyRing, TokenCache, TokenError, Trusts},
+    token::{Bearer, KeyRing, PersonalTokens, Revocations, TokenCache, TokenError, Trusts},
     users::UserDirectory,
 };
 
@@ -31,6 +31,10 @@ pub struct Authenticator {
     pub keys: KeyRing,
     /// Whose tokens are good as well.
     pub trusts: Trusts,
+    /// Tokens for scripts.
+    pub personal: Arc<PersonalTokens>,
+    /// Which of our tokens were taken back.
+    pub revocations: Revocations,
     /// What our tokens must say.
     pub token: TokenConfig,
     /// The people whom tokens may name.
@@ -142,6 +146,19 @@ impl Authenticator {
         }
     }
 
+    /// What a token stands for that did not come in a header.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub async fn bearer(
+        &self,
+        token: &str,
+        now: Timestamp,
+        tokens: &TokenCache,
+    ) -> Result<Arc<Bearer>, TokenError> {
+        bearer::bearer(self, token, now, tokens).await
+    }
+
     /// Whether what goes on after a request may still rest on its credential: nobody has signed out since, and nothing
     /// about the person has changed. Reaching a limit of time is neither: who is talking is not idle.
     pub async fn still_stands(&self, caller: &Caller, now: Timestamp) -> bool {
@@ -149,8 +166,10 @@ impl Authenticator {
             Proof::Session { key, session } => {
                 now >= session.expires_at() || self.sessions.find(key, now).await.is_some()
             }
-            Proof::Bearer(bearer) if !bearer.is_ours => return true,
-            Proof::Bearer(_) => true,
+            Proof::Bearer(bearer) => match &bearer.own {
+                None => return true,
+                Some(own) => !self.revocations.cover(own, &bearer.identity.username, now),
+            },
         };
         not_ended && self.users.vouches_for(caller.identity())
     }

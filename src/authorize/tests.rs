@@ -79,7 +79,7 @@ fn caller(name: &str, roles: &[&str]) -> Authentication {
                 identity: Arc::new(identity),
                 scopes: None,
                 claims: serde_json::Map::new(),
-                is_ours: true,
+                own: None,
             })),
         })),
         bad_token: None,

@@ -30,6 +30,7 @@ pub(crate) enum KeyCommand {
     /// Takes a key out of use at once, and with it every token that it has signed
     Retire {
         /// Its id, or the beginning of it
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
 }

@@ -79,7 +79,7 @@ pub fn load_str(text: String, file: &Path, environment: Environment<'_>) -> Resu
 fn read(report: &Report<'_>, document: DeTable<'_>, file: &Path) -> Config {
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut root = Table::new(report, "the configuration", 0..0, document);
-    let server = ServerConfig::read(root.table("server", "[server]"));
+    let server = ServerConfig::read(root.table("server", "[server]"), folder);
     let config = Config {
         session: SessionConfig::read(root.table("session", "[session]"), &server.public_url),
         token: TokenConfig::read(root.table("token", "[token]"), &server.public_url, folder),

@@ -23,9 +23,36 @@ pub enum Event<'a> {
         /// How many sessions ended.
         sessions: usize,
     },
+    /// One of somebody's sessions was ended by them, from another one.
+    SessionEnded {
+        /// The session's public handle.
+        session: &'a str,
+    },
+    /// Everything that somebody had was ended by them: sessions, and tokens of every kind.
+    SignedOutEverywhere {
+        /// How many sessions ended.
+        sessions: usize,
+    },
     /// A token was made.
     TokenIssued {
         /// The token's `jti`.
+        id: &'a str,
+        /// What for, as RFC 6749 calls it.
+        grant: &'static str,
+    },
+    /// Somebody showed a refresh token that brings nothing.
+    RefreshRefused {
+        /// Why, in the log's words; the client is not told.
+        reason: &'a str,
+    },
+    /// A refresh token came a second time: one of the two who have it has stolen it. All that came from it has ended.
+    RefreshReused {
+        /// The `sid` of what has ended.
+        grant: &'a str,
+    },
+    /// A token was taken back.
+    TokenRevoked {
+        /// Its `jti`, or the `sid` of all that came from a sign-in.
         id: &'a str,
     },
 }
@@ -42,8 +69,23 @@ pub fn record(event: Event<'_>, user: &str, client: ClientAddr, request_id: &str
         Event::SignedOut { sessions } => {
             tracing::info!(target: "audit", event = "signed_out", user, %client, request_id, sessions);
         }
-        Event::TokenIssued { id } => {
-            tracing::info!(target: "audit", event = "token_issued", user, %client, request_id, id);
+        Event::SessionEnded { session } => {
+            tracing::info!(target: "audit", event = "session_ended", user, %client, request_id, session);
+        }
+        Event::SignedOutEverywhere { sessions } => {
+            tracing::info!(target: "audit", event = "signed_out_everywhere", user, %client, request_id, sessions);
+        }
+        Event::TokenIssued { id, grant } => {
+            tracing::info!(target: "audit", event = "token_issued", user, %client, request_id, id, grant);
+        }
+        Event::RefreshRefused { reason } => {
+            tracing::warn!(target: "audit", event = "refresh_refused", user, %client, request_id, reason);
+        }
+        Event::RefreshReused { grant } => {
+            tracing::warn!(target: "audit", event = "refresh_token_reused", user, %client, request_id, grant);
+        }
+        Event::TokenRevoked { id } => {
+            tracing::info!(target: "audit", event = "token_revoked", user, %client, request_id, id);
         }
     }
 }

@@ -1,17 +1,20 @@
 //! `/.auth/logout`: a button for people, and the end of the session.
 
+use std::sync::Arc;
+
 use http::{Request, Response, StatusCode, header};
 
 use super::{
     Visit,
     form::{Form, FormKind},
-    same_origin, set_cookie,
+    revoke, same_origin, set_cookie,
 };
 use crate::{
-    authenticate::Proof,
+    authenticate::{Caller, Proof},
     config::AcceptedCredentials,
     gateway::Gateway,
     http::{incoming::Incoming, navigation},
+    identity::UserName,
     observe::audit::{self, Event},
     pages::LogoutPage,
     refusal::Refusal,
@@ -42,8 +45,8 @@ pub(super) async fn page(
     .into_response())
 }
 
-/// Ends the session of the request's cookie, or with `everywhere=1` all of its user's. Without a session there
-/// is nothing to end, which is what was asked for.
+/// Ends the session of the request's cookie, or the sign-in that its token came from; with `everywhere=1` all that the
+/// user has. Without either there is nothing to end, which is what was asked for.
 pub(super) async fn sign_out(
     gateway: &Gateway,
     request: Request<Incoming>,
@@ -68,22 +71,16 @@ pub(super) async fn sign_out(
         true => Form::read(gateway, request).await?.1.is_ticked("everywhere"),
         false => false,
     };
-    if let Some(caller) = &caller
-        && let Proof::Session { key, session } = &caller.proof
-    {
-        let identity = session.identity();
-        let sessions = &gateway.authenticator.sessions;
-        let ended = match everywhere {
-            true => sessions.remove_user(&identity.username).await,
-            false => usize::from(sessions.remove(key).await.is_some()),
-        };
-        let event = Event::SignedOut { sessions: ended };
-        audit::record(
-            event,
-            identity.username.as_str(),
-            visit.client,
-            visit.request_id.as_str(),
-        );
+    // A token of somebody else's can be ended by its issuer alone.
+    let caller = caller.filter(|caller| match &caller.proof {
+        Proof::Session { .. } => true,
+        Proof::Bearer(bearer) => bearer.own.is_some(),
+    });
+    if let Some(caller) = &caller {
+        match everywhere {
+            true => end_all(gateway, &caller.identity().username, visit).await?,
+            false => end(gateway, caller, visit).await?,
+        }
     }
     let mut response = if wants_page {
         respond::see_other(&format!("{}?signed_out=1", respond::LOGIN_PATH))
@@ -98,4 +95,38 @@ pub(super) async fn sign_out(
         gateway.cookies.clear(&gateway.session.cookie),
     )?;
     Ok(response)
+}
+
+/// Ends what a person has signed in with.
+async fn end(gateway: &Gateway, caller: &Caller, visit: Visit<'_>) -> Result<(), Refusal> {
+    let ended = match &caller.proof {
+        Proof::Session { key, .. } => {
+            let session = gateway.authenticator.sessions.remove(key).await;
+            usize::from(session.is_some())
+        }
+        Proof::Bearer(bearer) => {
+            revoke::end_bearer(gateway, bearer, visit).await?;
+            0
+        }
+    };
+    let event = Event::SignedOut { sessions: ended };
+    let user = caller.identity().username.as_str();
+    audit::record(event, user, visit.client, visit.request_id.as_str());
+    Ok(())
+}
+
+/// Ends all that a person has: sessions, and tokens of every kind.
+pub(super) async fn end_all(gateway: &Gateway, user: &UserName, visit: Visit<'_>) -> Result<(), Refusal> {
+    let authenticator = &gateway.authenticator;
+    let ended = authenticator.sessions.remove_user(user).await;
+    let event = Event::SignedOutEverywhere { sessions: ended };
+    audit::record(event, user.as_str(), visit.client, visit.request_id.as_str());
+    // It counts at once; that the files go as well is for tidiness.
+    let remembered = authenticator.revocations.revoke_all(user, visit.now).await;
+    let (personal, owner, now) = (Arc::clone(&authenticator.personal), user.clone(), visit.now);
+    let removed = tokio::task::spawn_blocking(move || personal.revoke_all(&owner, now)).await;
+    if let Ok(Err(error)) = removed {
+        tracing::warn!(%error, "the personal tokens do not count any more, but their files are still there");
+    }
+    remembered.map_err(Refusal::Unremembered)
 }

@@ -14,13 +14,17 @@ use crate::{
     token::TokenCache,
 };
 
+mod account;
 mod form;
+mod introspect;
 mod login;
 mod logout;
 mod me;
 mod oauth;
 mod return_to;
+mod revoke;
 mod same_origin;
+mod sessions;
 mod verify;
 mod well_known;
 
@@ -33,6 +37,16 @@ pub enum OwnAddress {
     Logout,
     /// `/.auth/token`: tokens for programs.
     Token,
+    /// `/.auth/revoke`: the end of a token.
+    Revoke,
+    /// `/.auth/introspect`: what a token stands for.
+    Introspect,
+    /// `/.auth/account`: somebody's own page.
+    Account,
+    /// `/.auth/sessions`: where somebody is signed in.
+    Sessions,
+    /// `/.auth/sessions/{id}`: one of those.
+    Session,
     /// `/.auth/me`: who am I.
     Me,
     /// `/.auth/jwks.json`: our public keys.
@@ -78,10 +92,18 @@ impl OwnAddress {
             }
             _ => return None,
         }
-        let address = match (segments.next().as_deref(), segments.next()) {
+        let (first, second) = (segments.next(), segments.next());
+        if first.as_deref() == Some(b"sessions") && second.is_some() && segments.next().is_none() {
+            return Some(Self::Session);
+        }
+        let address = match (first.as_deref(), second) {
             (Some(b"login"), None) => Self::Login,
             (Some(b"logout"), None) => Self::Logout,
             (Some(b"token"), None) => Self::Token,
+            (Some(b"revoke"), None) => Self::Revoke,
+            (Some(b"introspect"), None) => Self::Introspect,
+            (Some(b"account"), None) => Self::Account,
+            (Some(b"sessions"), None) => Self::Sessions,
             (Some(b"me"), None) => Self::Me,
             (Some(b"jwks.json"), None) => Self::Jwks,
             (Some(b"verify"), None) => Self::Verify,
@@ -94,11 +116,12 @@ impl OwnAddress {
     /// The methods an address answers, as `Allow` lists them.
     fn methods(self) -> &'static str {
         match self {
-            Self::Login | Self::Logout => "GET, HEAD, POST",
-            Self::Token => "POST",
+            Self::Login | Self::Logout | Self::Account => "GET, HEAD, POST",
+            Self::Token | Self::Revoke | Self::Introspect => "POST",
             // Some proxies ask with the method of the request that they ask about.
             Self::Verify => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-            Self::Me | Self::Jwks | Self::Metadata | Self::Health => "GET, HEAD",
+            Self::Session => "DELETE",
+            Self::Me | Self::Sessions | Self::Jwks | Self::Metadata | Self::Health => "GET, HEAD",
             Self::Unknown => "",
         }
     }
@@ -126,6 +149,20 @@ pub async fn answer(
             logout::sign_out(gateway, request, visit).await
         }
         OwnAddress::Token if request.method() == Method::POST => oauth::token(gateway, request, visit).await,
+        OwnAddress::Revoke if request.method() == Method::POST => {
+            revoke::revoke(gateway, request, visit).await
+        }
+        OwnAddress::Introspect if request.method() == Method::POST => {
+            introspect::introspect(gateway, request, visit).await
+        }
+        OwnAddress::Account if reads => account::page(gateway, &request, visit).await,
+        OwnAddress::Account if request.method() == Method::POST => {
+            account::change(gateway, request, visit).await
+        }
+        OwnAddress::Sessions if reads => sessions::list(gateway, request.headers(), visit).await,
+        OwnAddress::Session if request.method() == Method::DELETE => {
+            sessions::delete(gateway, request.headers(), request.uri().path(), visit).await
+        }
         OwnAddress::Me if reads => me::me(gateway, request.headers(), visit).await,
         OwnAddress::Jwks if reads => Ok(well_known::jwks(gateway, visit.now)),
         OwnAddress::Verify => verify::verify(gateway, request, visit).await,

@@ -12,9 +12,12 @@ struct Metadata<'a> {
     issuer: &'a str,
     jwks_uri: String,
     token_endpoint: String,
-    grant_types_supported: [&'static str; 1],
+    revocation_endpoint: String,
+    introspection_endpoint: String,
+    grant_types_supported: &'static [&'static str],
     response_types_supported: [&'static str; 0],
     token_endpoint_auth_methods_supported: [&'static str; 1],
+    revocation_endpoint_auth_methods_supported: [&'static str; 1],
 }
 
 /// Where everything is. Addresses are those of `public_url`, whatever host was asked.
@@ -26,9 +29,15 @@ pub(super) fn metadata(gateway: &Gateway) -> Response<String> {
             issuer: &gateway.authenticator.token.issuer,
             jwks_uri: at("/.auth/jwks.json"),
             token_endpoint: at("/.auth/token"),
-            grant_types_supported: ["password"],
+            revocation_endpoint: at("/.auth/revoke"),
+            introspection_endpoint: at("/.auth/introspect"),
+            grant_types_supported: match gateway.authenticator.token.refresh_lifetime {
+                Some(_) => &["password", "refresh_token"],
+                None => &["password"],
+            },
             response_types_supported: [],
             token_endpoint_auth_methods_supported: ["none"],
+            revocation_endpoint_auth_methods_supported: ["none"],
         },
     ))
 }

@@ -1,5 +1,5 @@
-//! What has to be done now and then, on a thread that serves no requests: expired sessions go, and so do those of
-//! people whom the user file no longer lets in; and keys that somebody has changed are taken over.
+//! What has to be done now and then, on a thread that serves no requests: expired sessions and records go, and so do the
+//! sessions of people whom the user file no longer lets in; and keys that somebody has changed are taken over.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -11,8 +11,11 @@ use crate::{gateway::Gateway, users::UserFile};
 /// How often it looks. A disabled user's open sessions end within this time; new ones are refused at once.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Sessions looked at in one step of the sweep: well under a millisecond of work.
+/// Sessions or records looked at in one step of the sweep: well under a millisecond of work.
 const SWEEP_STEP: usize = 256;
+
+/// After how many looks it is written down when personal tokens were used last.
+const TIDY_TICKS: u32 = 60;
 
 /// Keeps house until the stop begins.
 pub(super) fn keep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeError> {
@@ -24,10 +27,17 @@ pub(super) fn keep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeEr
             broken: false,
         };
         let mut keys = Keys { broken: false };
+        let mut scripts = Scripts {
+            broken: false,
+            ticks: 0,
+        };
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = shutdown.started() => return Ok(()),
+                () = shutdown.started() => {
+                    scripts.tidy(gateway);
+                    return Ok(());
+                }
             }
             while gateway
                 .authenticator
@@ -37,8 +47,12 @@ pub(super) fn keep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeEr
             {
                 tokio::task::yield_now().await;
             }
+            while gateway.store.sweep(gateway.clock.now(), SWEEP_STEP) == SWEEP_STEP {
+                tokio::task::yield_now().await;
+            }
             people.look(gateway).await;
             keys.look(gateway);
+            scripts.look(gateway);
         }
     })
 }
@@ -64,6 +78,36 @@ impl Keys {
                 tracing::error!(source, "{error}; the keys stay as they were");
             }
             Err(_) => {}
+        }
+    }
+}
+
+/// The personal tokens, as they were seen last.
+struct Scripts {
+    broken: bool,
+    ticks: u32,
+}
+
+impl Scripts {
+    /// Takes over what has changed in their folder, and writes down now and then which were used.
+    fn look(&mut self, gateway: &Gateway) {
+        let refreshed = gateway.authenticator.personal.refresh();
+        // Said once, and not once a second.
+        if let (Err(error), false) = (&refreshed, self.broken) {
+            let source = std::error::Error::source(error).map(ToString::to_string);
+            tracing::error!(source, "{error}: what cannot be read does not count");
+        }
+        self.broken = refreshed.is_err();
+        self.ticks = (self.ticks + 1) % TIDY_TICKS;
+        if self.ticks == 0 {
+            self.tidy(gateway);
+        }
+    }
+
+    fn tidy(&self, gateway: &Gateway) {
+        let tidied = gateway.authenticator.personal.tidy(gateway.clock.now());
+        if let (Err(error), false) = (tidied, self.broken) {
+            tracing::warn!(%error, "personal tokens cannot be tidied up");
         }
     }
 }

@@ -73,6 +73,17 @@ impl MemoryStore {
         Some(session)
     }
 
+    /// A user's sessions, the oldest first, live or not.
+    pub fn of_user(&self, user: &UserName) -> Vec<(SessionKey, Arc<Session>)> {
+        let keys = self
+            .by_user
+            .get(user)
+            .map(|keys| keys.clone())
+            .unwrap_or_default();
+        let found = keys.into_iter().map(|key| Some((key, self.find(&key)?)));
+        found.flatten().collect()
+    }
+
     /// Takes all sessions of a user out; how many there were.
     pub fn remove_user(&self, user: &UserName) -> usize {
         let Some((_, keys)) = self.by_user.remove(user) else {

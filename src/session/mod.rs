@@ -171,6 +171,15 @@ impl SessionStore {
         }
     }
 
+    /// A user's live sessions, the oldest first, each with its key.
+    pub async fn of_user(&self, user: &UserName, now: Timestamp) -> Vec<(SessionKey, Arc<Session>)> {
+        let mut sessions = match self {
+            Self::Memory(store) => store.of_user(user),
+        };
+        sessions.retain(|(_, session)| now < session.expires_at());
+        sessions
+    }
+
     /// Ends all sessions of a user; how many there were.
     pub async fn remove_user(&self, user: &UserName) -> usize {
         match self {

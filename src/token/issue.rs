@@ -1,9 +1,11 @@
 //! Making access tokens.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Header;
 
-use super::{Audience, Claims, KeyRing, TOKEN_TYPE};
+use super::{Audience, Claims, KeyRing, TOKEN_TYPE, refresh::Grant};
 use crate::{clock::Timestamp, config::TokenConfig, identity::Identity};
 
 /// A token that was just made.
@@ -15,6 +17,37 @@ pub struct IssuedToken {
     pub id: String,
     /// Seconds from now until it expires.
     pub expires_in: u64,
+}
+
+/// What a new token says beside whom it is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// What it is for (RFC 6749, section 3.3); without it, whatever the person may do.
+    pub scope: Option<&'a str>,
+    /// Whom it is for, where that is not us.
+    pub audience: Option<&'a str>,
+    /// How long it counts.
+    pub lifetime: Duration,
+    /// How the person proved who they are (RFC 8176), and when in seconds since 1970; nothing where they did not.
+    pub proven: Option<(&'a [String], u64)>,
+    /// The sign-in that it comes from, where that goes on.
+    pub grant: Option<&'a Grant>,
+    /// What it is dated, in seconds since 1970: see [`super::Revocations::date`].
+    pub issued: u64,
+}
+
+impl Wanted<'_> {
+    /// A token of now for us, as the configuration has them.
+    pub fn plain(config: &TokenConfig, now: Timestamp) -> Self {
+        Self {
+            scope: None,
+            audience: None,
+            lifetime: config.lifetime,
+            proven: None,
+            grant: None,
+            issued: now.unix_seconds(),
+        }
+    }
 }
 
 /// Why no token could be made.
@@ -31,35 +64,39 @@ pub enum IssueError {
     Signing(#[from] jsonwebtoken::errors::Error),
 }
 
-/// Makes and signs a token about `identity`, for these scopes alone where there are any (RFC 6749, section 3.3).
+/// Makes and signs a token about a person.
 ///
 /// # Errors
 /// Nothing unguessable could be made, or signing failed.
 pub fn issue(
     keys: &KeyRing,
     config: &TokenConfig,
-    identity: &Identity,
-    scope: Option<&str>,
+    person: &Identity,
+    wanted: &Wanted<'_>,
     now: Timestamp,
 ) -> Result<IssuedToken, IssueError> {
     let key = keys.signer().ok_or(IssueError::NoKey)?;
     let mut id = [0; 16];
     getrandom::fill(&mut id)?;
     let id = URL_SAFE_NO_PAD.encode(id);
+    let expires = now.after(wanted.lifetime).unix_seconds();
     let claims = Claims {
         iss: config.issuer.clone(),
-        sub: identity.username.clone(),
-        aud: Audience::One(config.audience.clone()),
-        iat: now.unix_seconds(),
-        exp: now.after(config.lifetime).unix_seconds(),
+        sub: person.username.clone(),
+        aud: Audience::One(wanted.audience.unwrap_or(&config.audience).to_owned()),
+        iat: wanted.issued,
+        exp: expires,
         nbf: None,
         jti: id.clone(),
-        username: identity.username.clone(),
-        name: identity.name.clone(),
-        email: identity.email.clone(),
-        roles: identity.roles.clone(),
-        scope: scope.map(str::to_owned),
-        stamp: identity.stamp.clone(),
+        username: person.username.clone(),
+        name: person.name.clone(),
+        email: person.email.clone(),
+        roles: person.roles.clone(),
+        scope: wanted.scope.map(str::to_owned),
+        amr: wanted.proven.map(|(amr, _)| amr.to_vec()).unwrap_or_default(),
+        auth_time: wanted.proven.map(|(_, when)| when),
+        sid: wanted.grant.map(|grant| grant.id.clone()),
+        stamp: person.stamp.clone(),
     };
     let mut header = Header::new(key.algorithm);
     header.typ = Some(TOKEN_TYPE.to_owned());
@@ -68,6 +105,6 @@ pub fn issue(
     Ok(IssuedToken {
         token: token.into(),
         id,
-        expires_in: config.lifetime.as_secs(),
+        expires_in: wanted.lifetime.as_secs(),
     })
 }

@@ -1,7 +1,8 @@
 //! Signed tokens: JWTs of RFC 7519 in the access-token profile of RFC 9068.
 //!
-//! [`keys`] keeps what signs, [`issue`] makes tokens, [`verify`] takes them back, those of other issuers by [`trust`], and
-//! [`cache`] spares the second check of a signature. Times are arguments.
+//! [`keys`] keeps what signs, [`issue`] makes tokens, [`refresh`] the ones that bring the next, [`verify`] looks at what
+//! is shown, by [`trust`] at those of other issuers, [`cache`] spares the second check of a signature, and [`revoked`] knows
+//! what was taken back. [`personal`] are the ones for scripts, which are not signed. Times are arguments.
 
 use std::sync::Arc;
 
@@ -14,12 +15,18 @@ pub mod assertion;
 pub mod cache;
 pub mod issue;
 pub mod keys;
+pub mod personal;
+pub mod refresh;
+pub mod revoked;
 pub mod trust;
 pub mod verify;
 
 pub use assertion::Assertions;
 pub use cache::TokenCache;
 pub use keys::{KeyError, KeyRing};
+pub use personal::PersonalTokens;
+pub use refresh::RefreshTokens;
+pub use revoked::{OwnToken, Revocations};
 pub use trust::Trusts;
 pub use verify::{SignedToken, TokenError};
 
@@ -57,13 +64,22 @@ pub struct Claims {
     /// What it is for, separated by spaces (RFC 8693, section 4.2); without it, whatever the user may do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// How the person proved who they are (RFC 8176).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
+    /// When they did, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<u64>,
+    /// The sign-in that it came from, where that goes on and can be ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
     /// What the directory held of the user. Ours have it; one that another holder of the key made need not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<Stamp>,
 }
 
 /// What whoever shows a good token may be taken for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Bearer {
     /// Whom it names.
     pub identity: Arc<Identity>,
@@ -71,8 +87,8 @@ pub struct Bearer {
     pub scopes: Option<Vec<String>>,
     /// All that it claims, where another issuer made it: rules may ask for what only that one knows.
     pub claims: Map<String, Value>,
-    /// Whether it is our own, so that our directory knows the person.
-    pub is_ours: bool,
+    /// Set where it is our own, so that our directory knows the person, and we can take it back.
+    pub own: Option<OwnToken>,
 }
 
 /// `aud`: one name or several (RFC 7519, section 4.1.3).

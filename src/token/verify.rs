@@ -7,7 +7,7 @@ use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
 use super::{
-    Audience, Bearer, Claims, KeyRing, TOKEN_TYPE, Trusts,
+    Audience, Bearer, Claims, KeyRing, OwnToken, TOKEN_TYPE, Trusts,
     keys::Key,
     trust::{self, Trust, TrustedKey},
 };
@@ -59,6 +59,12 @@ pub enum TokenError {
     /// The user was disabled, changed or taken out since the token was made.
     #[error("the user was disabled, changed or removed since")]
     UserChanged,
+    /// It has the form of a personal token, and is none, not any more, or has expired.
+    #[error("there is no such personal token")]
+    NoPersonalToken,
+    /// It was taken back before its time.
+    #[error("the token was revoked")]
+    Revoked,
     /// `sub` and `username` name two people.
     #[error("the token names two users")]
     Subject,
@@ -144,6 +150,7 @@ impl SignedToken {
         if claims.sub != claims.username {
             return Err(TokenError::Subject);
         }
+        let own = OwnToken::new(&claims.jti, claims.sid.as_deref(), claims.iat, claims.exp);
         Ok(Self {
             signer: Signer::Ours(Arc::downgrade(&key)),
             not_before: claims.nbf.unwrap_or(0).max(claims.iat),
@@ -160,7 +167,7 @@ impl SignedToken {
                     .scope
                     .map(|scope| scope.split_ascii_whitespace().map(str::to_owned).collect()),
                 claims: serde_json::Map::new(),
-                is_ours: true,
+                own: Some(own),
             }),
             issuer: claims.iss,
             audience: claims.aud,

@@ -5,7 +5,7 @@ use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::{NonZeroU16, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -34,6 +34,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
     /// `[server.limits]`.
     pub limits: LimitsConfig,
+    /// Where the gateway keeps what it has to remember.
+    pub state: PathBuf,
 }
 
 /// `[server.tls]`, checked as far as the file itself tells; the certificate is read by `server::tls`.
@@ -166,7 +168,10 @@ impl ServerConfig {
     /// As long as systemd waits before it kills, less a little.
     const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
-    pub(in crate::config) fn read(mut table: Table<'_, '_>) -> Self {
+    /// Beside the configuration.
+    const STATE: &str = "state";
+
+    pub(in crate::config) fn read(mut table: Table<'_, '_>, folder: &Path) -> Self {
         let listen = Listen::read(table.take("listen"), Self::LISTEN);
         let tls = table
             .take("tls")
@@ -211,6 +216,10 @@ impl ServerConfig {
                 .unwrap_or(Self::SHUTDOWN_GRACE),
             tls,
             limits: LimitsConfig::read(table.table("limits", "[server.limits]")),
+            state: table
+                .take("state")
+                .and_then(|value| value.path())
+                .unwrap_or_else(|| folder.join(Self::STATE)),
             listen: listen.addresses,
             listen_unix: listen.sockets,
         };

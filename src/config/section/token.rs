@@ -20,6 +20,8 @@ pub struct TokenConfig {
     pub audience: String,
     /// From issue to `exp`.
     pub lifetime: Duration,
+    /// From a sign-in until its refresh tokens end, however often one was used; `None` where none is given out.
+    pub refresh_lifetime: Option<Duration>,
     /// How far clocks may differ when times are compared.
     pub leeway: Duration,
     /// What signs.
@@ -126,8 +128,10 @@ const ALGORITHMS: [(&str, Algorithm); 8] = [
 impl TokenConfig {
     /// Names us to whoever accepts our tokens.
     const AUDIENCE: &str = "portcullis";
-    /// Short, since a token cannot be taken back before it expires.
+    /// Short, since whoever checks our tokens by their signature alone does not learn that one was taken back.
     const LIFETIME: Duration = Duration::from_secs(15 * 60);
+    /// What people expect of a program that they signed in once.
+    const REFRESH_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
     /// What clocks differ by where nobody looks after them.
     const LEEWAY: Duration = Duration::from_secs(30);
     /// More would make a lifetime of minutes meaningless.
@@ -154,7 +158,10 @@ impl TokenConfig {
             .take("issuer")
             .and_then(not_empty)
             .unwrap_or_else(|| public_url.to_string());
+        let refresh_lifetime = table.take("refresh_lifetime").and_then(|value| value.duration());
+        let refresh_lifetime = refresh_lifetime.unwrap_or(Self::REFRESH_LIFETIME);
         let token = Self {
+            refresh_lifetime: (!refresh_lifetime.is_zero()).then_some(refresh_lifetime),
             trust: TrustConfig::read_all(table.take("trust"), &issuer),
             issuer,
             audience: table
@@ -172,7 +179,7 @@ impl TokenConfig {
                 folder,
             ),
         };
-        table.finish(&["refresh_lifetime"]);
+        table.finish(&[]);
         token
     }
 }

@@ -11,7 +11,10 @@ use super::*;
 use crate::{
     config::SecretAlgorithm,
     identity::{Identity, UserName},
-    token::{SignedToken, TokenCache, TokenError, Trusts, issue::issue},
+    token::{
+        SignedToken, TokenCache, TokenError, Trusts,
+        issue::{Wanted, issue},
+    },
 };
 
 const LIFETIME: Duration = Duration::from_secs(900);
@@ -31,6 +34,7 @@ fn config(signing: SigningConfig) -> TokenConfig {
         issuer: "https://localhost:8443".to_owned(),
         audience: "portcullis".to_owned(),
         lifetime: LIFETIME,
+        refresh_lifetime: None,
         leeway: LEEWAY,
         signing,
     }
@@ -50,7 +54,7 @@ fn now() -> Timestamp {
 fn token(keys: &KeyRing, config: &TokenConfig) -> String {
     let name = UserName::parse("alice").unwrap();
     let alice = Identity::new(name, None, None, Vec::new(), None);
-    let issued = issue(keys, config, &alice, None, now()).unwrap();
+    let issued = issue(keys, config, &alice, &Wanted::plain(config, now()), now()).unwrap();
     issued.token.expose_secret().to_owned()
 }
 

@@ -115,7 +115,7 @@ pub(in crate::token) fn verify(
             identity: Arc::new(identity),
             scopes: Some(claims.scopes()?),
             claims: claims.0,
-            is_ours: false,
+            own: None,
         }),
     })
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     config::{KeyPairAlgorithm, SecretAlgorithm, SigningConfig},
     identity::{Identity, Stamp, UserName},
-    token::issue::issue,
+    token::issue::{Wanted, issue},
 };
 
 mod claims;
@@ -27,6 +27,7 @@ fn config(signing: SigningConfig) -> TokenConfig {
         issuer: "https://localhost:8443".to_owned(),
         audience: "portcullis".to_owned(),
         lifetime: Duration::from_secs(900),
+        refresh_lifetime: None,
         leeway: Duration::from_secs(30),
         signing,
     }
@@ -59,7 +60,7 @@ fn alice() -> Identity {
 }
 
 fn token(keys: &KeyRing, config: &TokenConfig) -> String {
-    issue(keys, config, &alice(), None, now())
+    issue(keys, config, &alice(), &Wanted::plain(config, now()), now())
         .unwrap()
         .token
         .expose_secret()
@@ -126,6 +127,8 @@ fn verdict(keys: &KeyRing, config: &TokenConfig, token: &str) -> &'static str {
         Err(TokenError::UserChanged) => "user changed",
         Err(TokenError::Claim(_)) => "claim",
         Err(TokenError::KeyNotShown(_)) => "key not shown",
+        Err(TokenError::Revoked) => "revoked",
+        Err(TokenError::NoPersonalToken) => "no personal token",
     }
 }
 

@@ -310,6 +310,13 @@ async fn an_access_log_that_was_moved_away_is_begun_anew_at_sighup() {
         folder.path().join("access.log.1"),
     );
     assert_eq!(status(&base, "/before", "").await, 401);
+    // A line is written after its answer: it may lag behind.
+    let written = async {
+        while !fs::read_to_string(&log).unwrap().contains("/before") {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the first line", written).await;
     fs::rename(&log, &moved).unwrap();
     gateway.hang_up();
     gateway.wait_for("opening the access log anew");

@@ -9,6 +9,11 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("/.auth/login", "GET, HEAD, POST"),
     ("/.auth/logout", "GET, HEAD, POST"),
     ("/.auth/token", "POST"),
+    ("/.auth/revoke", "POST"),
+    ("/.auth/introspect", "POST"),
+    ("/.auth/account", "GET, HEAD, POST"),
+    ("/.auth/sessions", "GET, HEAD"),
+    ("/.auth/sessions/x", "DELETE"),
     ("/.auth/me", "GET, HEAD"),
     ("/.auth/jwks.json", "GET, HEAD"),
     ("/.auth/health", "GET, HEAD"),
@@ -60,8 +65,7 @@ async fn what_is_below_the_own_folder_and_unknown_is_404_whatever_the_method() {
         "/.auth/login%20",
         "/.auth/.well-known/openid-configuration",
         "/.auth/verify/x",
-        "/.auth/sessions",
-        "/.auth/introspect",
+        "/.auth/sessions/x/y",
         "/.auth/metrics",
     ] {
         for method in ["GET", "POST", "DELETE", "OPTIONS"] {

@@ -1,4 +1,4 @@
-//! `/.auth/jwks.json`.
+//! `/.auth/jwks.json`, and what leads to it.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::Jwk};
@@ -78,4 +78,56 @@ async fn a_shared_secret_is_never_published() {
             .status(),
         200
     );
+}
+
+#[tokio::test]
+async fn discovery_says_what_is_true_and_nothing_else() {
+    for (lifetime, grants) in [
+        ("30d", json!(["password", "refresh_token"])),
+        ("0s", json!(["password"])),
+    ] {
+        let gateway = gateway()
+            .user_with("alice", &["introspect"], "")
+            .server("public_url = \"https://apps.example.com\"")
+            .table(&format!("[token]\nrefresh_lifetime = \"{lifetime}\""))
+            .start()
+            .await;
+        let answer = gateway
+            .get("/.well-known/openid-configuration")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(header(&answer, "cache-control"), "public, max-age=300");
+        let document: Value = answer.json().await.unwrap();
+        assert_eq!(
+            document,
+            json!({
+                "issuer": "https://apps.example.com",
+                "jwks_uri": "https://apps.example.com/.auth/jwks.json",
+                "token_endpoint": "https://apps.example.com/.auth/token",
+                "revocation_endpoint": "https://apps.example.com/.auth/revoke",
+                "introspection_endpoint": "https://apps.example.com/.auth/introspect",
+                "grant_types_supported": grants,
+                "response_types_supported": [],
+                "token_endpoint_auth_methods_supported": ["none"],
+                "revocation_endpoint_auth_methods_supported": ["none"],
+            })
+        );
+        let token = gateway.token("alice").await;
+        for (member, address) in document.as_object().unwrap() {
+            let Some(path) = address
+                .as_str()
+                .and_then(|address| address.strip_prefix("https://apps.example.com/"))
+            else {
+                continue;
+            };
+            let method = if member == "jwks_uri" { "GET" } else { "POST" };
+            let request = gateway
+                .request(method, &format!("/{path}"))
+                .bearer_auth(&token)
+                .form(&[("token", "x")]);
+            let status = request.send().await.unwrap().status().as_u16();
+            assert!([200, 400].contains(&status), "{member}: {status}");
+        }
+    }
 }

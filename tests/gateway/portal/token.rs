@@ -13,7 +13,10 @@ async fn form_and_json_buy_the_same_token() {
             &["staff"],
             "display_name = \"Alice\"\nemail = \"a@example.com\"",
         )
-        .table("[token]\nissuer = \"https://issuer.example.com\"\naudience = \"apps\"\nlifetime = \"2m\"")
+        .table(
+            "[token]\nissuer = \"https://issuer.example.com\"\naudience = \"apps\"\nlifetime = \"2m\"\n\
+             refresh_lifetime = \"0s\"",
+        )
         .standing_clock()
         .start()
         .await;
@@ -114,7 +117,7 @@ async fn every_failure_is_one_of_the_rfcs_errors() {
         ),
         (
             vec![("grant_type", "refresh_token"), ("refresh_token", "x")],
-            "unsupported_grant_type",
+            "invalid_grant",
         ),
         (
             vec![("grant_type", "client_credentials")],

@@ -6,6 +6,8 @@ mod claims;
 mod forged;
 mod keys;
 mod pyjwt;
+mod refresh;
+mod revoke;
 mod rules;
 mod trust;
 

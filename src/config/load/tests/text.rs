@@ -259,9 +259,9 @@ fn unknown_keys_are_told_the_nearest_one_or_where_they_belong_or_which_there_are
             "did you mean `trusted_proxies`?",
         ),
         (
-            "[token]\n«refresh_lifetimes» = \"30d\"",
-            "unknown key `refresh_lifetimes` in [token]",
-            "`refresh_lifetime`, if that is meant, is not built yet",
+            "[session]\n«cookie_domains» = \"example.com\"",
+            "unknown key `cookie_domains` in [session]",
+            "`cookie_domain`, if that is meant, is not built yet",
         ),
         (
             "[login]\n«\"a b\"» = 5",

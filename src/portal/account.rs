@@ -1,0 +1,214 @@
+//! `/.auth/account`: where somebody is signed in, and the tokens of their scripts, to look at and to end.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use secrecy::ExposeSecret;
+
+use super::{
+    Visit,
+    form::Form,
+    oauth, same_origin,
+    sessions::{self, Owner},
+};
+use crate::{
+    clock::Timestamp,
+    gateway::Gateway,
+    http::incoming::Incoming,
+    observe::audit::{self, Event},
+    pages::account::{AccountPage, Ago, Day, SessionRow, TokenRow, device_name},
+    refusal::Refusal,
+    respond,
+    token::personal::{NewToken, PersonalError, PersonalToken},
+};
+
+const ADDRESS: &str = "/.auth/account";
+
+/// What differs between one showing of the page and the next.
+#[derive(Default)]
+struct Shown<'a> {
+    made: Option<(&'a str, &'a str)>,
+    message: Option<&'a str>,
+}
+
+/// The page.
+pub(super) async fn page(
+    gateway: &Gateway,
+    request: &Request<Incoming>,
+    visit: Visit<'_>,
+) -> Result<Response<String>, Refusal> {
+    let owner = Owner::by_session(gateway, request.headers(), visit).await?;
+    owner.caller.renew(visit.now);
+    Ok(show(gateway, &owner, visit, Shown::default()).await)
+}
+
+async fn show(gateway: &Gateway, owner: &Owner, visit: Visit<'_>, shown: Shown<'_>) -> Response<String> {
+    let now = visit.now;
+    let user = &owner.caller.identity().username;
+    let mut sessions = gateway.authenticator.sessions.of_user(user, now).await;
+    // The newest first, as whoever looks for a stranger among them wants it; this browser before all.
+    sessions.reverse();
+    sessions.sort_by_key(|(key, _)| !owner.is_session(key));
+    let sessions = sessions.iter().map(|(key, session)| SessionRow {
+        id: session.handle().as_str().to_owned(),
+        device: device_name(&session.device().user_agent),
+        address: session.device().address.to_string(),
+        since: Ago::new(now, session.created()),
+        last_use: Ago::new(now, session.last_use()),
+        is_this: owner.is_session(key),
+    });
+    let tokens = gateway.authenticator.personal.of_user(user, now);
+    AccountPage {
+        username: user.as_str(),
+        sessions: &sessions.collect::<Vec<_>>(),
+        tokens: &tokens.iter().map(|token| row(token, now)).collect::<Vec<_>>(),
+        made: shown.made,
+        message: shown.message,
+    }
+    .into_response()
+}
+
+fn row(token: &PersonalToken, now: Timestamp) -> TokenRow {
+    TokenRow {
+        id: token.id.clone(),
+        name: token.name.clone(),
+        what_for: match &token.scopes {
+            None => "opens all that you may".to_owned(),
+            Some(scopes) => format!("for {}", scopes.join(" ")),
+        },
+        until: Day(token.expires),
+        last_use: match token.last_use() {
+            None => "never used".to_owned(),
+            Some(then) => format!("used {}", Ago::new(now, then)),
+        },
+    }
+}
+
+/// Does what a form of the page asks for.
+pub(super) async fn change(
+    gateway: &Gateway,
+    request: Request<Incoming>,
+    visit: Visit<'_>,
+) -> Result<Response<String>, Refusal> {
+    same_origin::check(request.headers(), visit)?;
+    let owner = Owner::by_session(gateway, request.headers(), visit).await?;
+    owner.caller.renew(visit.now);
+    let (_, form) = Form::read(gateway, request).await?;
+    let id = form.get("id").unwrap_or_default();
+    match form.get("action") {
+        Some("end_session") => {
+            sessions::end(gateway, &owner, id, visit).await;
+        }
+        Some("end_others") => sessions::end_others(gateway, &owner, visit).await,
+        Some("revoke_token") => return revoke_token(gateway, &owner, id, visit).await,
+        Some("make_token") => return make_token(gateway, &owner, &form, visit).await,
+        _ => return Err(Refusal::BadForm("the form asks for nothing that is done here")),
+    }
+    Ok(respond::see_other(ADDRESS))
+}
+
+async fn make_token(
+    gateway: &Gateway,
+    owner: &Owner,
+    form: &Form,
+    visit: Visit<'_>,
+) -> Result<Response<String>, Refusal> {
+    let person = Arc::clone(owner.caller.identity());
+    let name = form.get("name").unwrap_or_default().trim().to_owned();
+    let words: Vec<String> = form
+        .get("scope")
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .map(str::to_owned)
+        .collect();
+    let scope = words.join(" ");
+    if !words.is_empty() && !oauth::is_scope(&scope) {
+        let message = "Scopes are words of plain letters and signs, without quotes.";
+        let shown = Shown {
+            message: Some(message),
+            ..Shown::default()
+        };
+        return Ok(show(gateway, owner, visit, shown).await);
+    }
+    let days: u64 = form.get("days").and_then(|days| days.parse().ok()).unwrap_or(0);
+    let lifetime = Duration::from_secs(days.saturating_mul(24 * 3600));
+    let authenticator = &gateway.authenticator;
+    // Later than a sign-out from everywhere that is not a second old.
+    let dated = authenticator.revocations.date(&person.username, visit.now);
+    let made_at = visit.now.max(Timestamp::from_unix_seconds(dated));
+    let personal = Arc::clone(&authenticator.personal);
+    let issued = tokio::task::spawn_blocking(move || {
+        let new = NewToken {
+            name: &name,
+            scopes: (!words.is_empty()).then_some(words),
+            lifetime,
+        };
+        personal.issue(&person, new, made_at)
+    });
+    let issued = issued
+        .await
+        .map_err(|_| Refusal::Internal("a personal token could not be made"))?;
+    let (token, text) = match issued {
+        Ok(made) => made,
+        Err(error @ (PersonalError::Name | PersonalError::Lifetime | PersonalError::TooMany)) => {
+            let message = format!("There is no such token: {error}.");
+            let shown = Shown {
+                message: Some(&message),
+                ..Shown::default()
+            };
+            return Ok(show(gateway, owner, visit, shown).await);
+        }
+        Err(error) => return Err(failed(&error, visit)),
+    };
+    let event = Event::TokenIssued {
+        id: &token.id,
+        grant: "account_page",
+    };
+    let user = owner.caller.identity().username.as_str();
+    audit::record(event, user, visit.client, visit.request_id.as_str());
+    let shown = Shown {
+        made: Some((&token.name, text.expose_secret())),
+        ..Shown::default()
+    };
+    Ok(show(gateway, owner, visit, shown).await)
+}
+
+async fn revoke_token(
+    gateway: &Gateway,
+    owner: &Owner,
+    id: &str,
+    visit: Visit<'_>,
+) -> Result<Response<String>, Refusal> {
+    let user = owner.caller.identity().username.clone();
+    end_token(gateway, &user, id, visit).await?;
+    Ok(respond::see_other(ADDRESS))
+}
+
+/// Ends a personal token.
+///
+/// # Errors
+/// Its file cannot be removed.
+pub(super) async fn end_token(
+    gateway: &Gateway,
+    user: &crate::identity::UserName,
+    id: &str,
+    visit: Visit<'_>,
+) -> Result<(), Refusal> {
+    let personal = Arc::clone(&gateway.authenticator.personal);
+    let (owner, name, now) = (user.clone(), id.to_owned(), visit.now);
+    let revoked = tokio::task::spawn_blocking(move || personal.revoke(&owner, &name, now));
+    let revoked = revoked
+        .await
+        .map_err(|_| Refusal::Internal("a personal token could not be ended"))?;
+    if revoked.map_err(|error| failed(&error, visit))? {
+        let event = Event::TokenRevoked { id };
+        audit::record(event, user.as_str(), visit.client, visit.request_id.as_str());
+    }
+    Ok(())
+}
+
+fn failed(error: &PersonalError, visit: Visit<'_>) -> Refusal {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(source, request_id = visit.request_id.as_str(), "{error}");
+    Refusal::Internal("the personal tokens cannot be changed")
+}
