@@ -107,7 +107,11 @@ impl Gateway {
             })?;
         let sign_in = SignIn::open(&config.users)?;
         let keys = KeyRing::open(&config.token)?;
-        let store = Arc::new(Store::open(&config.server.state.join(TOKENS))?);
+        let file = config.server.state.join(TOKENS);
+        let store = Arc::new(match config.token.refresh_lifetime {
+            Some(_) => Store::open_or_make(&file)?,
+            None => Store::open(&file)?,
+        });
         let set_by_routes = config
             .routes
             .iter()

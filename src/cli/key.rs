@@ -2,14 +2,12 @@
 
 use std::{io::Write, path::Path};
 
-use anyhow::Context;
 use clap::Subcommand;
 use serde::Serialize;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::Failure;
+use super::{Failure, rfc3339};
 use crate::{
-    clock::{Clock, Timestamp},
+    clock::Clock,
     config,
     token::keys::{KeyFolder, KeyInfo, KeyState},
 };
@@ -110,10 +108,4 @@ fn list(keys: &[KeyInfo], json: bool, out: &mut impl Write) -> anyhow::Result<()
         writeln!(out, "{}  {:5}  {state}", key.id, key.algorithm)?;
     }
     Ok(())
-}
-
-fn rfc3339(time: Timestamp) -> anyhow::Result<String> {
-    let seconds = i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX);
-    let time = OffsetDateTime::from_unix_timestamp(seconds).context("a key's file has an impossible time")?;
-    Ok(time.format(&Rfc3339)?)
 }

@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 mod check;
 mod demo;
@@ -20,9 +21,10 @@ mod init;
 mod key;
 mod sample_app;
 mod serve;
+mod token;
 mod user;
 
-use crate::{config::Problem, users::UserFileError};
+use crate::{clock::Timestamp, config::Problem, users::UserFileError};
 
 /// A login in front of unmodified web apps.
 #[derive(Debug, Parser)]
@@ -61,6 +63,9 @@ enum Command {
     /// Lists and changes the keys that sign tokens
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Makes tokens, lists and ends those for scripts, and says what one is
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Turns a password into its argon2id string
     Hash(hash::HashArgs),
     /// Runs the sample app alone
@@ -122,6 +127,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Init { dir } => init::run(dir, &mut out),
         Command::User(command) => user::run(command, &cli.config, &mut out),
         Command::Key(command) => key::run(command, &cli.config, &mut out),
+        Command::Token(command) => token::run(command, &cli.config, &mut out),
         Command::Hash(args) => hash::run(args, &cli.config, &mut out),
         Command::SampleApp(args) => {
             drop(out);
@@ -152,6 +158,13 @@ fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
         file.write_all(text.as_bytes())
     };
     write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A moment, as people and programs both read it (RFC 3339).
+fn rfc3339(time: Timestamp) -> anyhow::Result<String> {
+    let seconds = i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX);
+    let time = OffsetDateTime::from_unix_timestamp(seconds).context("there is an impossible time")?;
+    Ok(time.format(&Rfc3339)?)
 }
 
 /// Prints a failure to standard error, one chain of causes. A reader that closed its pipe has seen enough.

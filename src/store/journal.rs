@@ -92,6 +92,9 @@ impl StoreError {
     }
 }
 
+/// How a database is opened.
+type Opening = fn(&Path) -> Result<Database, redb::Error>;
+
 /// The way to the thread that writes.
 pub(super) struct Journal {
     path: PathBuf,
@@ -133,15 +136,27 @@ impl Journal {
     /// # Errors
     /// It is there, and cannot be used.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<(Table, Record)>), StoreError> {
+        match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::start(path, None),
+            Err(error) => Err(StoreError::new(path, error.into())),
+            Ok(_) => Self::start(path, Some(open)),
+        }
+    }
+
+    /// The same, but makes one that does not exist.
+    ///
+    /// # Errors
+    /// It cannot be used or made.
+    pub(super) fn open_or_make(path: &Path) -> Result<(Self, Vec<(Table, Record)>), StoreError> {
+        Self::start(path, Some(open_or_make))
+    }
+
+    fn start(path: &Path, open: Option<Opening>) -> Result<(Self, Vec<(Table, Record)>), StoreError> {
         let wrong = |error| StoreError::new(path, error);
-        let (database, records) = match fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (None, Vec::new()),
-            Err(error) => return Err(wrong(error.into())),
-            Ok(_) => {
-                let database = open(path).map_err(wrong)?;
-                let records = read(&database).map_err(wrong)?;
-                (Some(database), records)
-            }
+        let database = open.map(|open| open(path)).transpose().map_err(wrong)?;
+        let records = match &database {
+            None => Vec::new(),
+            Some(database) => read(database).map_err(wrong)?,
         };
         let (sender, batches) = mpsc::channel();
         let mut writer = Writer {

@@ -154,7 +154,19 @@ impl Store {
     /// # Errors
     /// It is damaged, another process uses it, or it cannot be read. Nothing is begun anew in its place.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        let (journal, found) = Journal::open(file)?;
+        Self::of(Journal::open(file)?)
+    }
+
+    /// The same, but makes a database that does not exist at once: whoever starts a gateway that will need it learns of
+    /// what is in the way.
+    ///
+    /// # Errors
+    /// As with [`Store::open`], or it cannot be made.
+    pub fn open_or_make(file: &Path) -> Result<Self, StoreError> {
+        Self::of(Journal::open_or_make(file)?)
+    }
+
+    fn of((journal, found): (Journal, Vec<(Table, Record)>)) -> Result<Self, StoreError> {
         let tables: [Mutex<Records>; Table::ALL.len()] = Default::default();
         let store = Self {
             tables,

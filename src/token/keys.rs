@@ -51,6 +51,7 @@ struct Folder {
     algorithm: KeyPairAlgorithm,
     /// For how long after it has signed last a key's tokens count, in milliseconds.
     outlives: std::time::Duration,
+    leeway: std::time::Duration,
     seen: Mutex<Vec<KeyFile>>,
 }
 
@@ -183,6 +184,19 @@ impl KeyRing {
         Ok(new.filter(|new| Some(new) != old.as_ref()))
     }
 
+    /// Notes that the key that signs has signed something that counts until then, which is longer than the configuration
+    /// says: it goes on for so long when another follows it.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn outlive(&self, until: Timestamp) -> Result<(), KeyError> {
+        match (&self.folder, self.signer()) {
+            (Some(folder), Some(key)) => folder::note_until(&folder.path, &key.id, until),
+            // A secret is followed by none.
+            _ => Ok(()),
+        }
+    }
+
     /// The key that signs.
     pub(super) fn signer(&self) -> Option<Arc<Key>> {
         self.keys.load().signer.clone()
@@ -228,6 +242,7 @@ impl Folder {
                 path: folder.clone(),
                 algorithm: *algorithm,
                 outlives: config.lifetime + config.leeway,
+                leeway: config.leeway,
                 seen: Mutex::default(),
             }),
         }
@@ -252,7 +267,13 @@ impl Folder {
                 .map(|later| later.written);
             let until = match file.is_next() {
                 true => None,
-                false => ended.map(|ended| ended.after(self.outlives)),
+                false => ended.map(|ended| {
+                    let noted = folder::noted_until(&self.path, &key.id);
+                    noted
+                        .map(|noted| noted.after(self.leeway))
+                        .max(Some(ended.after(self.outlives)))
+                        .unwrap_or(ended)
+                }),
             };
             if !file.is_next() && key.algorithm_name() == self.algorithm.name() {
                 signer = Some((Arc::clone(key), held.len()));

@@ -14,6 +14,7 @@ mod init;
 mod people;
 mod serving;
 mod starting;
+mod tokens;
 
 /// Hashing as cheap as the configuration allows.
 const CHEAP: &str = "[users.password]\nargon2 = { memory = \"8MiB\", passes = 1, lanes = 1 }\n";
@@ -114,6 +115,14 @@ fn every_command_explains_itself() {
         "user remove",
         "user list",
         "user import",
+        "key",
+        "key list",
+        "key retire",
+        "token",
+        "token issue",
+        "token inspect",
+        "token list",
+        "token revoke",
         "hash",
         "sample-app",
         "completions",

@@ -8,7 +8,7 @@ use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use super::{
@@ -21,6 +21,9 @@ use crate::{clock::Timestamp, config::KeyPairAlgorithm};
 const KEY: &str = ".pem";
 const NEXT: &str = ".next.pem";
 const RETIRED: &str = ".retired";
+
+/// The name of what notes how long a key goes on ends so.
+const UNTIL: &str = ".until";
 
 /// A key file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,16 +135,51 @@ pub(super) fn files(folder: &Path) -> Result<Vec<KeyFile>, KeyError> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(failed(error)),
         };
-        let since = metadata.modified().map_err(&failed)?.duration_since(UNIX_EPOCH);
-        let millis = since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        let written = timestamp(metadata.modified().map_err(&failed)?);
         files.push(KeyFile {
             path,
-            written: Timestamp::from_unix_millis(millis),
+            written,
             bytes: metadata.len(),
         });
     }
     files.sort_by(|a, b| (a.written, &a.path).cmp(&(b.written, &b.path)));
     Ok(files)
+}
+
+/// Notes until when something counts that a key has signed, where that is longer than others do: as the time of a file
+/// of the key's name.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn note_until(folder: &Path, id: &str, until: Timestamp) -> Result<(), KeyError> {
+    if noted_until(folder, id).is_some_and(|noted| until <= noted) {
+        return Ok(());
+    }
+    let path = folder.join([id, UNTIL].concat());
+    let note = || {
+        let file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)?;
+        file.set_modified(UNIX_EPOCH + Duration::from_millis(until.unix_millis()))?;
+        file.sync_all()
+    };
+    note().map_err(failed("note how long a key goes on in", &path))
+}
+
+/// Until when something counts that a key has signed, where that was noted.
+pub(super) fn noted_until(folder: &Path, id: &str) -> Option<Timestamp> {
+    let modified = fs::metadata(folder.join([id, UNTIL].concat()))
+        .and_then(|metadata| metadata.modified())
+        .ok()?;
+    Some(timestamp(modified))
+}
+
+/// A file's time. One before 1970 counts as 1970.
+fn timestamp(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Makes a key and writes it, readable by its owner alone; its file.

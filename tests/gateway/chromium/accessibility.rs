@@ -46,7 +46,13 @@ async fn axe_finds_nothing_on_the_pages_of_the_gateway() {
     chromium.sees("h1", "You may not open this page").await;
     nothing_is_wrong_with("403", &chromium).await;
     upstream.saw_nothing();
+    chromium.open(&url("/.auth/account")).await;
+    chromium.type_into("#name", "backup").await;
+    chromium.follow("#tokens ~ form .button").await;
+    chromium.sees(".message.good", "Copy it now").await;
+    nothing_is_wrong_with("the account page with a new token", &chromium).await;
     for (page, path, heading) in [
+        ("the account page", "/.auth/account", "Your account"),
         ("404", "/nowhere", "There is nothing here"),
         ("502", "/down", "The app does not answer"),
         ("the logout page", "/.auth/logout", "Sign out?"),

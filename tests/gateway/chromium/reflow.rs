@@ -17,7 +17,7 @@ if (document.documentElement.scrollWidth > width) found.push('the page scrolls s
 for (const element of document.body.querySelectorAll('*')) {
   const { left, right, height } = element.getBoundingClientRect();
   if (left < 0 || right > width + .5) found.push('sticks out: ' + element.outerHTML.slice(0, 200));
-  if (element.matches('button, .button, .check, .field input') && height < 44)
+  if (element.matches('button, .button, .check, .field input, .field select') && height < 44)
     found.push('too small: ' + element.outerHTML.slice(0, 200));
 }
 return found";
@@ -63,6 +63,12 @@ async fn the_pages_of_the_gateway_fit() {
     chromium.follow("button").await;
     chromium.sees(".foot", name).await;
     fits("403", &chromium).await;
+    chromium.open(&format!("{}/.auth/account", gateway.base)).await;
+    chromium.type_into("#name", &"w".repeat(60)).await;
+    chromium.type_into("#scope", &"s".repeat(200)).await;
+    chromium.follow("#tokens ~ form .button").await;
+    chromium.sees(".message.good", "Copy it now").await;
+    fits("the account page", &chromium).await;
     chromium.open(&format!("{}/.auth/logout", gateway.base)).await;
     chromium.sees(".lead", name).await;
     fits("the logout page", &chromium).await;

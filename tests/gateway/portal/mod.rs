@@ -1,5 +1,6 @@
 //! The gateway's own addresses, under `/.auth/`: what each answers, to whom, and what no answer ever lets in.
 
+mod account;
 mod addresses;
 mod bodies;
 mod challenge;

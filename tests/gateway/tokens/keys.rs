@@ -119,9 +119,11 @@ async fn keys_are_rotated_and_retired_under_gateways_that_go_on() {
     let issuer = "[token]\nissuer = \"https://gateway.example.com\"";
     let ports = [(); 2].map(|()| write_config(folder.path(), issuer));
     let gateways = ports.map(|port| {
-        // They share everything but the port: users, keys and the issuer's name.
+        // They share users, keys and the issuer's name; each has its own port, and its own memory.
         let config = fs::read_to_string(folder.path().join("gateway.toml")).unwrap();
-        let own = config.replace(&ports[1].to_string(), &port.to_string());
+        let own = config
+            .replace(&ports[1].to_string(), &port.to_string())
+            .replace("[server]", &format!("[server]\nstate = \"state-{port}\""));
         let name = format!("gateway-{port}.toml");
         fs::write(folder.path().join(&name), own).unwrap();
         Running::start(
