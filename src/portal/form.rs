@@ -15,7 +15,7 @@ const MAX_FORM_BYTES: usize = 16 * 1024;
 
 /// How a form was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FormKind {
+pub enum FormKind {
     /// `application/x-www-form-urlencoded`.
     UrlEncoded,
     /// `application/json`.
@@ -61,10 +61,7 @@ impl Form {
         let body = timeout(gateway.server.limits.header_timeout, body)
             .await
             .map_err(|_| Refusal::BodyTimeout)??;
-        let fields = match kind {
-            FormKind::UrlEncoded => url_encoded(&body)?,
-            FormKind::Json => json(&body)?,
-        };
+        let fields = fields(kind, &body)?;
         Ok((kind, Self { fields }))
     }
 
@@ -81,6 +78,17 @@ impl Form {
     /// Whether a box is ticked: browsers send `on`, programs `true` or `1`.
     pub(super) fn is_ticked(&self, name: &str) -> bool {
         matches!(self.get(name), Some("on" | "true" | "1"))
+    }
+}
+
+/// The fields of a form of this kind.
+///
+/// # Errors
+/// It has none that every program would read in the same way.
+pub fn fields(kind: FormKind, body: &[u8]) -> Result<HashMap<String, SecretString>, Refusal> {
+    match kind {
+        FormKind::UrlEncoded => url_encoded(body),
+        FormKind::Json => json(body),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 mod account;
-mod form;
+pub mod form;
 mod introspect;
 mod login;
 mod logout;

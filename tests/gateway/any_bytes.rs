@@ -1,12 +1,16 @@
 //! What must hold for any bytes at all: the properties that `fuzz/` looks for counterexamples to, held against many
 //! inputs that look like what they are meant for.
 
+#[path = "../../fuzz/properties/form.rs"]
+mod form;
 #[path = "../../fuzz/properties/header_hygiene.rs"]
 mod header_hygiene;
 #[path = "../../fuzz/properties/proxy_protocol.rs"]
 mod proxy_protocol;
 #[path = "../../fuzz/properties/target.rs"]
 mod target;
+#[path = "../../fuzz/properties/token.rs"]
+mod token;
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -117,6 +121,80 @@ const FIELDS: &[&str] = &[
     "_",
 ];
 
+const TOKENS: &[&str] = &[
+    "{",
+    "}",
+    "}",
+    "\n",
+    "\n{",
+    ",",
+    ",",
+    "\"alg\":\"HS256\"",
+    "\"alg\":\"none\"",
+    "\"typ\":\"at+jwt\"",
+    "\"kid\":\"hs256\"",
+    "\"crit\":[\"exp\"]",
+    "\"iss\":\"https://gateway\"",
+    "\"aud\":\"portcullis\"",
+    "\"aud\":[\"x\",\"portcullis\"]",
+    "\"sub\":\"alice\"",
+    "\"sub\":\"bob\"",
+    "\"username\":\"alice\"",
+    "\"exp\":1800000900",
+    "\"exp\":\"never\"",
+    "\"iat\":1800000000",
+    "\"nbf\":1900000000",
+    "\"jti\":\"x\"",
+    "\"roles\":[]",
+    "\"scope\":\"a b\"",
+    ".",
+    "eyJhbGciOiJIUzI1NiJ9.",
+];
+
+/// A token's header and claims that count, with something changed in them.
+fn nearly_a_token() -> impl Strategy<Value = Vec<u8>> {
+    let good = "{\"alg\":\"HS256\",\"typ\":\"at+jwt\",\"kid\":\"hs256\"}\n{\"iss\":\"https://gateway\",\
+                \"aud\":\"portcullis\",\"sub\":\"alice\",\"username\":\"alice\",\"exp\":1800000900,\
+                \"iat\":1800000000,\"jti\":\"x\",\"roles\":[]}";
+    let place = 0..good.len();
+    (place, 0..12_usize, of_words(TOKENS)).prop_map(move |(at, taken, put)| {
+        let end = (at + taken).min(good.len());
+        let good = good.as_bytes();
+        [&good[..at], &put[..put.len().min(40)], &good[end..]].concat()
+    })
+}
+
+const FORMS: &[&str] = &[
+    "grant_type=",
+    "password",
+    "username=",
+    "=",
+    "&",
+    "&",
+    "+",
+    "%20",
+    "%2",
+    "%zz",
+    "%c3%a9",
+    "%ff",
+    "%00",
+    "a",
+    "b",
+    "{",
+    "}",
+    "\"a\":",
+    "\"b\":",
+    "\"x\"",
+    "true",
+    "null",
+    "1",
+    "[",
+    "]",
+    ",",
+    "\\u0000",
+    "\u{e9}",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
@@ -131,6 +209,18 @@ proptest! {
     fn a_path_or_a_host_that_passes_has_one_reading(bytes in of_words(PATHS)) {
         target::holds(&bytes);
         target::holds(&[b"/", &bytes[..]].concat());
+    }
+
+    #[test]
+    fn whoever_has_no_key_has_no_token(
+        bytes in prop_oneof![of_words(TOKENS), nearly_a_token(), any::<Vec<u8>>()]
+    ) {
+        token::holds(&bytes);
+    }
+
+    #[test]
+    fn a_form_that_passes_has_one_reading(bytes in of_words(FORMS)) {
+        form::holds(&bytes);
     }
 
     #[test]

@@ -4,11 +4,13 @@ mod app_login;
 mod cache;
 mod claims;
 mod forged;
+mod jose;
 mod keys;
 mod pyjwt;
 mod refresh;
 mod revoke;
 mod rules;
+mod table;
 mod trust;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
