@@ -6,7 +6,8 @@ use crate::{http::target::NormalPath, portal::OwnAddress, respond::MAX_RETURN_TO
 ///
 /// What leads elsewhere in some browser or other — `//host`, `/\host`, control characters that are dropped
 /// before parsing, dot segments that make two slashes — all fail the same test that a request's own path must
-/// pass. Our own addresses are no place to return to: signing in would lead back to signing in.
+/// pass. Our own addresses are no place to return to, for signing in would lead back to signing in: but for the
+/// account page, which people open by themselves.
 pub(super) fn guarded(wanted: &str) -> &str {
     if is_local(wanted) { wanted } else { "/" }
 }
@@ -19,7 +20,8 @@ fn is_local(wanted: &str) -> bool {
     wanted.len() <= MAX_RETURN_TO
         && printable
         && !wanted.starts_with("//")
-        && NormalPath::parse(path).is_ok_and(|path| OwnAddress::of(path).is_none())
+        && NormalPath::parse(path)
+            .is_ok_and(|path| matches!(OwnAddress::of(path), None | Some(OwnAddress::Account)))
 }
 
 #[cfg(test)]
@@ -37,6 +39,7 @@ mod tests {
             "/a//b",
             "/a?u=https://other.example.com/",
             "/caf%C3%A9#top",
+            "/.auth/account",
         ] {
             assert_eq!(guarded(wanted), wanted);
         }

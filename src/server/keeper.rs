@@ -36,6 +36,7 @@ pub(super) fn keep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeEr
                 _ = ticks.tick() => {}
                 () = shutdown.started() => {
                     scripts.tidy(gateway);
+                    gateway.store.release();
                     return Ok(());
                 }
             }

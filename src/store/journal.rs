@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
+    time::Duration,
 };
 
 use redb::{
@@ -92,14 +93,26 @@ impl StoreError {
     }
 }
 
+/// For how long one is tried for that another process has, which may be about to let go of it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// How a database is opened.
 type Opening = fn(&Path) -> Result<Database, redb::Error>;
 
 /// The way to the thread that writes.
 pub(super) struct Journal {
     path: PathBuf,
-    sender: Option<mpsc::Sender<Batch>>,
+    sender: Option<mpsc::Sender<Message>>,
     thread: Option<thread::JoinHandle<()>>,
+}
+
+/// What the thread is told.
+enum Message {
+    Write(Batch),
+    Release,
 }
 
 /// Changes that belong together.
@@ -153,7 +166,10 @@ impl Journal {
 
     fn start(path: &Path, open: Option<Opening>) -> Result<(Self, Vec<(Table, Record)>), StoreError> {
         let wrong = |error| StoreError::new(path, error);
-        let database = open.map(|open| open(path)).transpose().map_err(wrong)?;
+        let database = open
+            .map(|open| patiently(path, open))
+            .transpose()
+            .map_err(wrong)?;
         let records = match &database {
             None => Vec::new(),
             Some(database) => read(database).map_err(wrong)?,
@@ -163,6 +179,7 @@ impl Journal {
             path: path.to_owned(),
             database,
             owed: Vec::new(),
+            released: false,
         };
         let thread = thread::Builder::new()
             .name("journal".to_owned())
@@ -186,6 +203,12 @@ impl Journal {
         self.send(changes, true)
     }
 
+    /// Lets go of the file.
+    pub(super) fn release(&self) {
+        // A thread that is gone has let go of it.
+        let _ = self.sender.as_ref().map(|sender| sender.send(Message::Release));
+    }
+
     fn send(&self, changes: Vec<Change>, insists: bool) -> Written {
         let (done, receiver) = oneshot::channel();
         let batch = Batch {
@@ -193,7 +216,10 @@ impl Journal {
             insists,
             done,
         };
-        let sent = self.sender.as_ref().map(|sender| sender.send(batch));
+        let sent = self
+            .sender
+            .as_ref()
+            .map(|sender| sender.send(Message::Write(batch)));
         Written {
             path: self.path.clone(),
             done: matches!(sent, Some(Ok(()))).then_some(receiver),
@@ -223,37 +249,57 @@ struct Writer {
     path: PathBuf,
     database: Option<Database>,
     owed: Vec<Change>,
+    released: bool,
 }
 
 impl Writer {
-    fn run(&mut self, batches: &mpsc::Receiver<Batch>) {
-        while let Ok(first) = batches.recv() {
-            let mut count = first.changes.len();
-            let mut together = vec![first];
-            while count < TOGETHER
-                && let Ok(batch) = batches.try_recv()
-            {
-                count += batch.changes.len();
-                together.push(batch);
-            }
-            let result = self.write(&together);
-            match &result {
-                Ok(()) => self.owed.clear(),
-                Err(error) => {
-                    let source = std::error::Error::source(error).map(ToString::to_string);
-                    tracing::error!(source, "{error}: nothing can be remembered");
-                    let insisted = together.iter().filter(|batch| batch.insists);
-                    self.owed
-                        .extend(insisted.flat_map(|batch| batch.changes.iter().cloned()));
-                    self.owed.truncate(MOST_OWED);
-                    // After an error it must be opened anew, and so it is with the next change.
-                    self.database = None;
+    fn run(&mut self, messages: &mpsc::Receiver<Message>) {
+        while let Ok(first) = messages.recv() {
+            let (mut count, mut together) = (0, Vec::new());
+            let mut next = Some(first);
+            while let Some(message) = next {
+                match message {
+                    Message::Release => self.released = true,
+                    Message::Write(batch) => {
+                        count += batch.changes.len();
+                        together.push(batch);
+                    }
                 }
+                next = if count < TOGETHER {
+                    messages.try_recv().ok()
+                } else {
+                    None
+                };
             }
-            for batch in together {
-                // Whoever does not wait for it has no need to know.
-                let _ = batch.done.send(result.clone());
+            self.write_and_tell(together);
+            if self.released {
+                self.database = None;
             }
+        }
+    }
+
+    /// Writes changes together, and tells everybody who waits how it went.
+    fn write_and_tell(&mut self, together: Vec<Batch>) {
+        if together.is_empty() {
+            return;
+        }
+        let result = self.write(&together);
+        match &result {
+            Ok(()) => self.owed.clear(),
+            Err(error) => {
+                let source = std::error::Error::source(error).map(ToString::to_string);
+                tracing::error!(source, "{error}: nothing can be remembered");
+                let insisted = together.iter().filter(|batch| batch.insists);
+                self.owed
+                    .extend(insisted.flat_map(|batch| batch.changes.iter().cloned()));
+                self.owed.truncate(MOST_OWED);
+                // After an error it must be opened anew, and so it is with the next change.
+                self.database = None;
+            }
+        }
+        for batch in together {
+            // Whoever does not wait for it has no need to know.
+            let _ = batch.done.send(result.clone());
         }
     }
 
@@ -267,6 +313,21 @@ impl Writer {
         write(&database, self.owed.iter().chain(changes)).map_err(wrong)?;
         self.database = Some(database);
         Ok(())
+    }
+}
+
+/// Opens a database, and where another process has it, tries again for a while.
+fn patiently(path: &Path, open: Opening) -> Result<Database, redb::Error> {
+    let mut tries = PATIENCE.as_millis() / PAUSE.as_millis();
+    loop {
+        match open(path) {
+            Err(redb::Error::DatabaseAlreadyOpen) if tries > 0 => {
+                tries -= 1;
+                // Nobody tells when it does.
+                thread::park_timeout(PAUSE);
+            }
+            opened => return opened,
+        }
     }
 }
 

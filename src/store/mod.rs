@@ -166,6 +166,12 @@ impl Store {
         Self::of(Journal::open_or_make(file)?)
     }
 
+    /// Lets go of the file after whatever was written so far: another gateway is about to take this one's place. What is
+    /// changed from now on is written where nobody else has it by then.
+    pub fn release(&self) {
+        self.journal.release();
+    }
+
     fn of((journal, found): (Journal, Vec<(Table, Record)>)) -> Result<Self, StoreError> {
         let tables: [Mutex<Records>; Table::ALL.len()] = Default::default();
         let store = Self {

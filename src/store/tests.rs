@@ -167,6 +167,23 @@ fn two_gateways_do_not_write_one_file() {
 }
 
 #[test]
+fn a_gateway_that_stops_lets_go_for_the_next_and_writes_what_nobody_else_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state/tokens.redb");
+    let old = open(&folder);
+    run(old.put(TABLE, record("alice", "1", "one", 10))).unwrap();
+    old.release();
+    run(old.put(TABLE, record("alice", "2", "two", 10))).unwrap();
+    let new = Store::open(&path).unwrap();
+    assert_eq!(new.len(TABLE), 2, "it has what was written before and after");
+    assert!(run(old.put(TABLE, record("alice", "3", "three", 10))).is_err());
+    run(new.put(TABLE, record("alice", "4", "four", 10))).unwrap();
+    drop(old);
+    drop(new);
+    assert_eq!(open(&folder).len(TABLE), 3);
+}
+
+#[test]
 fn where_nothing_can_be_written_nothing_is_promised_and_what_is_taken_back_counts_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     // A file stands where the folder would be: not even root can write there.

@@ -12,7 +12,7 @@ use std::{
 use portcullis::{config, server::self_signed::localhost_certificate, users::UserFile};
 use tempfile::TempDir;
 
-use crate::harness::{PASSWORD, Running, Upstream, gateway, portcullis};
+use crate::harness::{PASSWORD, Running, Upstream, gateway, portcullis, shell};
 use markdown::{Block, Document, commands, root};
 
 /// The smallest route, for what shows the rest of a configuration.
@@ -357,4 +357,36 @@ fn every_attack_of_the_architecture_names_a_test_that_holds_it_off() {
             assert!(exists(&sources, test, is_test), "there is no test {test}: {row}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_requests_that_the_page_on_tokens_shows_are_answered_as_it_says() {
+    let gateway = gateway().user_with("alice", &["introspect"], "").start().await;
+    let bearer = gateway.token("alice").await;
+    let folder = tempfile::tempdir().unwrap();
+    let page = Document::read("docs/tokens.md").blocks();
+    let requests: Vec<String> = page
+        .iter()
+        .filter(|block| block.language == "sh" && block.text.starts_with("curl "))
+        .map(|block| block.text.replace("https://apps.example.com", &gateway.base))
+        .collect();
+    let [by_password, by_refresh_token, introspection] = &requests[..] else {
+        panic!("{requests:#?}")
+    };
+    let ask = |script: &str| -> serde_json::Value {
+        let mut command = shell(script, folder.path());
+        let said = succeeds(command.env("TOKEN", &bearer));
+        serde_json::from_str(&said).unwrap_or_else(|_| panic!("{script}: {said}"))
+    };
+    let first = ask(by_password);
+    let refresh_token = first["refresh_token"].as_str().unwrap();
+    assert!(refresh_token.starts_with("pcr_"));
+    let second = ask(&by_refresh_token.replace("pcr_…", refresh_token));
+    let access_token = second["access_token"].as_str().unwrap();
+    assert!(access_token.starts_with("eyJ"));
+    let said = ask(&introspection.replace("eyJ…", access_token));
+    assert_eq!(
+        (&said["active"], &said["username"]),
+        (&true.into(), &"alice".into())
+    );
 }

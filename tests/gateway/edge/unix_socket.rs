@@ -197,6 +197,13 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
+/// Gives the next gateway of a folder a memory of its own, beside one that runs.
+fn remember_elsewhere(folder: &Path) {
+    let config = folder.join("gateway.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(config, text.replace("[server]", "[server]\nstate = \"other\"")).unwrap();
+}
+
 /// How a gateway ends that cannot start, and what it says.
 fn refused(folder: &Path) -> (Option<i32>, String) {
     let running = Running::start(&mut portcullis(folder, &[]), "error: ");
@@ -229,6 +236,7 @@ async fn what_is_no_socket_or_has_somebody_listening_is_left_alone() {
     let taken = folder();
     let file = taken.path().join("gateway.sock");
     let running = start(taken.path());
+    remember_elsewhere(taken.path());
     let (code, why) = refused(taken.path());
     assert_eq!(code, Some(1), "{why}");
     assert!(
@@ -277,6 +285,7 @@ async fn a_socket_that_has_taken_its_place_is_not_removed() {
     let file = folder.path().join("gateway.sock");
     let first = start(folder.path());
     fs::remove_file(&file).unwrap();
+    remember_elsewhere(folder.path());
     let second = start(folder.path());
     assert!(first.stop().success());
     let mut wire = Wire::new(UnixStream::connect(&file).await.unwrap());

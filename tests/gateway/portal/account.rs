@@ -202,7 +202,8 @@ async fn a_personal_token_lets_a_script_in_is_shown_once_and_ends_alone() {
     assert!(page(&gateway, &cookie).await.contains("used 1 hour ago"));
 
     // By its public name it is ended, and by nobody but its owner.
-    let id = html
+    let (_, row) = html.split_once("backup &#60;b&#62;").unwrap();
+    let id = row
         .split_once("value=\"revoke_token\">\n<input type=\"hidden\" name=\"id\" value=\"")
         .unwrap()
         .1;

@@ -108,6 +108,7 @@ const WAYS_BACK: &[&str] = &[
     "/a?x=//evil.com",
     "/a#top",
     "/.authx",
+    "/.auth/account",
     "/.well-known/x",
 ];
 
