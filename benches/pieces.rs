@@ -301,7 +301,7 @@ fn authenticate(c: &mut Criterion) {
     ));
     let store = Arc::new(Store::open(&folder.path().join("tokens.redb")).unwrap());
     let authenticator = Authenticator {
-        sessions: SessionStore::new(&config.session),
+        sessions: SessionStore::open(&config.session, &store).unwrap(),
         cookie: COOKIE.to_owned(),
         keys: KeyRing::open(&config.token).unwrap(),
         trusts: Trusts::default(),

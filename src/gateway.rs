@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, sync::Arc, time::Instant};
 use crate::{
     authenticate::Authenticator,
     clock::Clock,
-    config::{AccessLog, Config, LoginConfig, ServerConfig, SessionConfig},
+    config::{AccessLog, Config, LoginConfig, ServerConfig, SessionConfig, SessionStoreConfig},
     http::{cookies::CookieStyle, hygiene::OwnHeaders},
     observe::access::{AccessLogger, FlushOnDrop},
     route::{RouteError, RouteTable},
@@ -107,10 +107,11 @@ impl Gateway {
             })?;
         let sign_in = SignIn::open(&config.users)?;
         let keys = KeyRing::open(&config.token)?;
-        let file = config.server.state.join(TOKENS);
-        let store = Arc::new(match config.token.refresh_lifetime {
-            Some(_) => Store::open_or_make(&file)?,
-            None => Store::open(&file)?,
+        // Where sessions are remembered, everything else is, in the same file.
+        let store = Arc::new(match (&config.session.store, config.token.refresh_lifetime) {
+            (SessionStoreConfig::File(file), _) => Store::open_or_make(file)?,
+            (SessionStoreConfig::Memory, Some(_)) => Store::open_or_make(&config.server.state.join(TOKENS))?,
+            (SessionStoreConfig::Memory, None) => Store::open(&config.server.state.join(TOKENS))?,
         });
         let set_by_routes = config
             .routes
@@ -130,7 +131,7 @@ impl Gateway {
             )?,
             own_headers: Arc::new(OwnHeaders::new(set_by_routes)),
             authenticator: Authenticator {
-                sessions: SessionStore::new(&config.session),
+                sessions: SessionStore::open(&config.session, &store)?,
                 cookie: config.session.cookie.clone(),
                 keys,
                 trusts: Trusts::new(&config.token.trust),

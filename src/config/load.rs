@@ -81,7 +81,7 @@ fn read(report: &Report<'_>, document: DeTable<'_>, file: &Path) -> Config {
     let mut root = Table::new(report, "the configuration", 0..0, document);
     let server = ServerConfig::read(root.table("server", "[server]"), folder);
     let config = Config {
-        session: SessionConfig::read(root.table("session", "[session]"), &server.public_url),
+        session: SessionConfig::read(root.table("session", "[session]"), &server.public_url, folder),
         token: TokenConfig::read(root.table("token", "[token]"), &server.public_url, folder),
         users: UsersConfig::read(root.table("users", "[users]"), folder),
         login: LoginConfig::read(root.table("login", "[login]")),

@@ -28,7 +28,7 @@ pub use section::{
         UpstreamUrl, UpstreamsConfig,
     },
     server::{PublicUrl, ServerConfig, TlsConfig, TlsVersion},
-    session::SessionConfig,
+    session::{SessionConfig, SessionStoreConfig},
     token::{KeyPairAlgorithm, SecretAlgorithm, SigningConfig, TokenConfig},
     trust::{ClaimPath, SignatureAlgorithm, TrustConfig, TrustedKeys, address as trust_address},
     users::{Argon2Cost, UsersConfig},

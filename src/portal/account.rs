@@ -97,9 +97,9 @@ pub(super) async fn change(
     let id = form.get("id").unwrap_or_default();
     match form.get("action") {
         Some("end_session") => {
-            sessions::end(gateway, &owner, id, visit).await;
+            sessions::end(gateway, &owner, id, visit).await?;
         }
-        Some("end_others") => sessions::end_others(gateway, &owner, visit).await,
+        Some("end_others") => sessions::end_others(gateway, &owner, visit).await?,
         Some("revoke_token") => return revoke_token(gateway, &owner, id, visit).await,
         Some("make_token") => return make_token(gateway, &owner, &form, visit).await,
         _ => return Err(Refusal::BadForm("the form asks for nothing that is done here")),

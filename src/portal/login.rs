@@ -212,7 +212,10 @@ async fn begin(
     if let Some(caller) = &before.caller
         && let Proof::Session { key, .. } = &caller.proof
     {
-        sessions.remove(key).await;
+        sessions
+            .remove(key)
+            .await
+            .map_err(|error| unwritten(&error, visit))?;
     }
     let user_agent = headers
         .get(header::USER_AGENT)
@@ -222,12 +225,22 @@ async fn begin(
     let new = sessions
         .create(identity, device, lifetime, visit.now)
         .await
-        .map_err(|_| Failure::Unavailable)?;
+        .map_err(|error| unwritten(&error, visit))?;
     let event = Event::SignedIn {
         session: new.session.handle().as_str(),
     };
     audit::record(event, username, visit.client, request_id);
     Ok(new)
+}
+
+fn unwritten(error: &impl std::error::Error, visit: Visit<'_>) -> Failure {
+    let source = error.source().map(ToString::to_string);
+    tracing::error!(
+        source,
+        request_id = visit.request_id.as_str(),
+        "nobody can be signed in: {error}"
+    );
+    Failure::Unavailable
 }
 
 fn signed_in(new: &NewSession) -> Response<String> {

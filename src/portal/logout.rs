@@ -101,8 +101,8 @@ pub(super) async fn sign_out(
 async fn end(gateway: &Gateway, caller: &Caller, visit: Visit<'_>) -> Result<(), Refusal> {
     let ended = match &caller.proof {
         Proof::Session { key, .. } => {
-            let session = gateway.authenticator.sessions.remove(key).await;
-            usize::from(session.is_some())
+            let removed = gateway.authenticator.sessions.remove(key).await;
+            usize::from(removed.map_err(Refusal::Unremembered)?.is_some())
         }
         Proof::Bearer(bearer) => {
             revoke::end_bearer(gateway, bearer, visit).await?;
@@ -119,7 +119,9 @@ async fn end(gateway: &Gateway, caller: &Caller, visit: Visit<'_>) -> Result<(),
 pub(super) async fn end_all(gateway: &Gateway, user: &UserName, visit: Visit<'_>) -> Result<(), Refusal> {
     let authenticator = &gateway.authenticator;
     let ended = authenticator.sessions.remove_user(user).await;
-    let event = Event::SignedOutEverywhere { sessions: ended };
+    let event = Event::SignedOutEverywhere {
+        sessions: *ended.as_ref().unwrap_or(&0),
+    };
     audit::record(event, user.as_str(), visit.client, visit.request_id.as_str());
     // It counts at once; that the files go as well is for tidiness.
     let remembered = authenticator.revocations.revoke_all(user, visit.now).await;
@@ -128,5 +130,5 @@ pub(super) async fn end_all(gateway: &Gateway, user: &UserName, visit: Visit<'_>
     if let Ok(Err(error)) = removed {
         tracing::warn!(%error, "the personal tokens do not count any more, but their files are still there");
     }
-    remembered.map_err(Refusal::Unremembered)
+    remembered.and(ended.map(drop)).map_err(Refusal::Unremembered)
 }

@@ -127,14 +127,22 @@ pub(super) async fn delete(
     same_origin::check(headers, visit)?;
     let owner = Owner::by_any(gateway, headers, visit).await?;
     let id = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    match end(gateway, &owner, id, visit).await {
+    match end(gateway, &owner, id, visit).await? {
         true => Ok(respond::no_content()),
         false => Err(Refusal::NoOwnAddress),
     }
 }
 
 /// Ends one of somebody's sessions by its public name; whether there was such a one.
-pub(super) async fn end(gateway: &Gateway, owner: &Owner, id: &str, visit: Visit<'_>) -> bool {
+///
+/// # Errors
+/// It has ended, but a restart would bring it back.
+pub(super) async fn end(
+    gateway: &Gateway,
+    owner: &Owner,
+    id: &str,
+    visit: Visit<'_>,
+) -> Result<bool, Refusal> {
     let user = &owner.caller.identity().username;
     let store = &gateway.authenticator.sessions;
     let sessions = store.of_user(user, visit.now).await;
@@ -142,26 +150,33 @@ pub(super) async fn end(gateway: &Gateway, owner: &Owner, id: &str, visit: Visit
         .iter()
         .find(|(_, session)| session.handle().as_str() == id);
     let Some((key, session)) = found else {
-        return false;
+        return Ok(false);
     };
-    let ended = store.remove(key).await.is_some();
+    let ended = store.remove(key).await.map_err(Refusal::Unremembered)?.is_some();
     let event = Event::SessionEnded {
         session: session.handle().as_str(),
     };
     audit::record(event, user.as_str(), visit.client, visit.request_id.as_str());
-    ended
+    Ok(ended)
 }
 
 /// Ends all of somebody's sessions but this browser's.
-pub(super) async fn end_others(gateway: &Gateway, owner: &Owner, visit: Visit<'_>) {
+///
+/// # Errors
+/// As with [`end`].
+pub(super) async fn end_others(gateway: &Gateway, owner: &Owner, visit: Visit<'_>) -> Result<(), Refusal> {
     let user = &owner.caller.identity().username;
     let store = &gateway.authenticator.sessions;
     for (key, session) in store.of_user(user, visit.now).await {
-        if !owner.is_session(&key) && store.remove(&key).await.is_some() {
+        if owner.is_session(&key) {
+            continue;
+        }
+        if store.remove(&key).await.map_err(Refusal::Unremembered)?.is_some() {
             let event = Event::SessionEnded {
                 session: session.handle().as_str(),
             };
             audit::record(event, user.as_str(), visit.client, visit.request_id.as_str());
         }
     }
+    Ok(())
 }

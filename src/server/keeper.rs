@@ -17,14 +17,22 @@ const SWEEP_STEP: usize = 256;
 /// After how many looks it is written down when personal tokens were used last.
 const TIDY_TICKS: u32 = 60;
 
+/// After how many looks it is written down when sessions were used last: what a crash may cost them.
+const USES_TICKS: u32 = 3;
+
 /// Keeps house until the stop begins.
 pub(super) fn keep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeError> {
     local_runtime()?.block_on(async {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Sessions may have come over a restart, and their people changed meanwhile: they are looked at first of all.
         let mut people = People {
-            seen: gateway.authenticator.users.current(),
+            seen: Arc::default(),
             broken: false,
+        };
+        let mut uses = Uses {
+            broken: false,
+            ticks: 0,
         };
         let mut keys = Keys { broken: false };
         let mut scripts = Scripts {
@@ -36,6 +44,7 @@ pub(super) fn keep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeEr
                 _ = ticks.tick() => {}
                 () = shutdown.started() => {
                     scripts.tidy(gateway);
+                    uses.write(gateway).await;
                     gateway.store.release();
                     return Ok(());
                 }
@@ -54,6 +63,7 @@ pub(super) fn keep(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeEr
             people.look(gateway).await;
             keys.look(gateway);
             scripts.look(gateway);
+            uses.look(gateway).await;
         }
     })
 }
@@ -80,6 +90,29 @@ impl Keys {
             }
             Err(_) => {}
         }
+    }
+}
+
+/// When sessions were used last, and whether that can be written down.
+struct Uses {
+    broken: bool,
+    ticks: u32,
+}
+
+impl Uses {
+    async fn look(&mut self, gateway: &Gateway) {
+        self.ticks = (self.ticks + 1) % USES_TICKS;
+        if self.ticks == 0 {
+            self.write(gateway).await;
+        }
+    }
+
+    async fn write(&mut self, gateway: &Gateway) {
+        let written = gateway.authenticator.sessions.write_uses().await;
+        if let (Err(error), false) = (&written, self.broken) {
+            tracing::error!(%error, "it cannot be written when sessions were used: after a restart they end earlier");
+        }
+        self.broken = written.is_err();
     }
 }
 
@@ -138,6 +171,14 @@ impl People {
         let ended = sessions
             .remove_where(|session| !current.vouches_for(session.identity()))
             .await;
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                // They are refused all the same, by everybody who looks at who it is.
+                tracing::error!(%error, "it cannot be written that sessions have ended");
+                Vec::new()
+            }
+        };
         let mut by_user = BTreeMap::new();
         for session in &ended {
             *by_user.entry(session.identity().username.as_str()).or_insert(0) += 1;

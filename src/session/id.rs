@@ -55,6 +55,16 @@ impl SessionKey {
         (value.len() == TOKEN_CHARS && value.iter().all(ours)).then(|| Self::digest(value))
     }
 
+    /// From bytes that [`SessionKey::bytes`] gave.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// For whoever keeps a session elsewhere.
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
     fn digest(value: &[u8]) -> Self {
         Self(Sha256::digest(value).into())
     }
@@ -79,6 +89,11 @@ impl SessionHandle {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into()))
+    }
+
+    /// One that was written down.
+    pub(super) fn of_text(text: String) -> Self {
+        Self(text.into())
     }
 
     /// The handle as text.

@@ -41,8 +41,8 @@ impl MemoryStore {
         }
     }
 
-    /// Puts a session in, and the user's oldest out where they have too many.
-    pub fn insert(&self, key: SessionKey, session: Arc<Session>) {
+    /// Puts a session in, and the user's oldest out where they have too many; those.
+    pub fn insert(&self, key: SessionKey, session: Arc<Session>) -> Vec<SessionKey> {
         self.file(key, session.expires_at());
         let user = session.identity().username.clone();
         self.sessions.insert(key, session);
@@ -52,9 +52,10 @@ impl MemoryStore {
             let surplus = keys.len().saturating_sub(self.max_per_user);
             keys.drain(..surplus).collect()
         };
-        for key in surplus {
-            self.sessions.remove(&key);
+        for key in &surplus {
+            self.sessions.remove(key);
         }
+        surplus
     }
 
     /// The session of this key, live or not.
@@ -84,37 +85,47 @@ impl MemoryStore {
         found.flatten().collect()
     }
 
-    /// Takes all sessions of a user out; how many there were.
-    pub fn remove_user(&self, user: &UserName) -> usize {
-        let Some((_, keys)) = self.by_user.remove(user) else {
-            return 0;
-        };
-        keys.iter()
-            .filter(|key| self.sessions.remove(key).is_some())
-            .count()
+    /// Takes all sessions of a user out; those there were.
+    pub fn remove_user(&self, user: &UserName) -> Vec<SessionKey> {
+        let (_, mut keys) = self
+            .by_user
+            .remove(user)
+            .unwrap_or_else(|| (user.clone(), Vec::new()));
+        keys.retain(|key| self.sessions.remove(key).is_some());
+        keys
     }
 
     /// Takes every session out that `ends`; those there were. Walks the table, shard by shard.
-    pub fn remove_where(&self, ends: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
-        let ended = self.sessions.iter().filter(|session| ends(session));
-        let ended: Vec<SessionKey> = ended.map(|session| *session.key()).collect();
-        ended.iter().filter_map(|key| self.remove(key)).collect()
+    pub fn remove_where(&self, ends: impl Fn(&Session) -> bool) -> Vec<(SessionKey, Arc<Session>)> {
+        let mut ended = self.all_that(ends);
+        ended.retain(|(key, _)| self.remove(key).is_some());
+        ended
     }
 
-    /// Looks at up to `most` sessions whose time has come; how many it looked at.
-    pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
+    /// Every session of which this is true. Walks the table, shard by shard.
+    pub fn all_that(&self, is_so: impl Fn(&Session) -> bool) -> Vec<(SessionKey, Arc<Session>)> {
+        let found = self.sessions.iter().filter(|session| is_so(session));
+        found
+            .map(|session| (*session.key(), Arc::clone(session.value())))
+            .collect()
+    }
+
+    /// Looks at up to `most` sessions whose time has come; how many it looked at, and those that have ended.
+    pub fn sweep(&self, now: Timestamp, most: usize) -> (usize, Vec<SessionKey>) {
         let due = self.take_due(now, most);
+        let mut ended = Vec::new();
         for key in &due {
             // Signed out in the meantime, or ended as the user's oldest: nothing is left to do.
             let Some(session) = self.find(key) else { continue };
             let end = session.expires_at();
             if end <= now {
                 self.remove(key);
+                ended.push(*key);
             } else {
                 self.file(*key, end);
             }
         }
-        due.len()
+        (due.len(), ended)
     }
 
     /// How many sessions there are, expired ones that were not swept yet among them.
@@ -151,6 +162,3 @@ impl MemoryStore {
         taken
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,7 +1,7 @@
 //! Sessions: signed-in browsers, known by a cookie of which only the hash is kept.
 //!
 //! [`id`] makes the names of a session, [`lifetime`] holds the rules of expiry as pure functions of
-//! time, [`memory`] is the table. [`SessionStore`] is what everybody else talks to.
+//! time, [`memory`] is the table, and [`mod@file`] remembers it over a restart. [`SessionStore`] is what everybody else talks to.
 
 use std::sync::{
     Arc,
@@ -11,15 +11,18 @@ use std::sync::{
 use crate::{
     address::ClientAddr,
     clock::Timestamp,
-    config::SessionConfig,
+    config::{SessionConfig, SessionStoreConfig},
     identity::{Identity, UserName},
+    store::{Store, StoreError},
 };
 
+pub mod file;
 pub mod form_token;
 pub mod id;
 pub mod lifetime;
 pub mod memory;
 
+use file::FileStore;
 use id::{SessionHandle, SessionKey, SessionToken};
 use lifetime::Lifetime;
 use memory::MemoryStore;
@@ -33,6 +36,8 @@ pub struct Session {
     created: Timestamp,
     lifetime: Lifetime,
     last_use: AtomicU64,
+    /// Which last use is written down, where any is.
+    written_use: AtomicU64,
 }
 
 /// What is remembered of the browser that signed in, for its owner to recognise it by.
@@ -122,25 +127,46 @@ pub struct NoRandomness(#[from] getrandom::Error);
 pub enum SessionStore {
     /// In this process; they end with it.
     Memory(MemoryStore),
+    /// In this process, and in a file.
+    File(FileStore),
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The system's random source failed.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// It could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl SessionStore {
-    /// The store that the configuration names.
-    pub fn new(config: &SessionConfig) -> Self {
-        Self::Memory(MemoryStore::new(config.max_per_user))
+    /// The store that the configuration names; `store` is the file's, where there is one.
+    ///
+    /// # Errors
+    /// What is in the file cannot be read.
+    pub fn open(config: &SessionConfig, store: &Arc<Store>) -> Result<Self, StoreError> {
+        Ok(match config.store {
+            SessionStoreConfig::Memory => Self::Memory(MemoryStore::new(config.max_per_user)),
+            SessionStoreConfig::File(_) => {
+                Self::File(FileStore::open(Arc::clone(store), config.max_per_user)?)
+            }
+        })
     }
 
     /// Makes a session under a fresh id. The user's oldest goes where they have too many.
     ///
     /// # Errors
-    /// The system's random source failed; nothing was made.
+    /// The system's random source failed, or the session could not be written. There is none then.
     pub async fn create(
         &self,
         identity: Arc<Identity>,
         device: Device,
         lifetime: Lifetime,
         now: Timestamp,
-    ) -> Result<NewSession, NoRandomness> {
+    ) -> Result<NewSession, CreateError> {
         let token = SessionToken::generate()?;
         let session = Arc::new(Session {
             handle: SessionHandle::generate()?,
@@ -149,48 +175,64 @@ impl SessionStore {
             created: now,
             lifetime,
             last_use: AtomicU64::new(now.unix_millis()),
+            written_use: AtomicU64::new(now.unix_millis()),
         });
         match self {
-            Self::Memory(store) => store.insert(token.key(), Arc::clone(&session)),
+            Self::Memory(store) => drop(store.insert(token.key(), Arc::clone(&session))),
+            Self::File(store) => store.insert(token.key(), Arc::clone(&session)).await?,
         }
         Ok(NewSession { token, session })
     }
 
     /// The live session of this key. Does not renew it: only a request that passes does.
     pub async fn find(&self, key: &SessionKey, now: Timestamp) -> Option<Arc<Session>> {
-        let session = match self {
-            Self::Memory(store) => store.find(key)?,
-        };
+        let session = self.memory().find(key)?;
         (now < session.expires_at()).then_some(session)
-    }
-
-    /// Ends a session; the one it was, if there was one.
-    pub async fn remove(&self, key: &SessionKey) -> Option<Arc<Session>> {
-        match self {
-            Self::Memory(store) => store.remove(key),
-        }
     }
 
     /// A user's live sessions, the oldest first, each with its key.
     pub async fn of_user(&self, user: &UserName, now: Timestamp) -> Vec<(SessionKey, Arc<Session>)> {
-        let mut sessions = match self {
-            Self::Memory(store) => store.of_user(user),
-        };
+        let mut sessions = self.memory().of_user(user);
         sessions.retain(|(_, session)| now < session.expires_at());
         sessions
     }
 
-    /// Ends all sessions of a user; how many there were.
-    pub async fn remove_user(&self, user: &UserName) -> usize {
+    /// Ends a session, at once; the one it was, if there was one.
+    ///
+    /// # Errors
+    /// It has ended, but that could not be written yet: a restart before then would bring it back.
+    pub async fn remove(&self, key: &SessionKey) -> Result<Option<Arc<Session>>, StoreError> {
         match self {
-            Self::Memory(store) => store.remove_user(user),
+            Self::Memory(store) => Ok(store.remove(key)),
+            Self::File(store) => store.remove(key).await,
         }
     }
 
-    /// Ends every session that `ends`; those there were.
-    pub async fn remove_where(&self, ends: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+    /// Ends all sessions of a user, at once; how many there were.
+    ///
+    /// # Errors
+    /// As with [`SessionStore::remove`].
+    pub async fn remove_user(&self, user: &UserName) -> Result<usize, StoreError> {
         match self {
-            Self::Memory(store) => store.remove_where(ends),
+            Self::Memory(store) => Ok(store.remove_user(user).len()),
+            Self::File(store) => store.remove_user(user).await,
+        }
+    }
+
+    /// Ends every session that `ends`, at once; those there were.
+    ///
+    /// # Errors
+    /// As with [`SessionStore::remove`].
+    pub async fn remove_where(
+        &self,
+        ends: impl Fn(&Session) -> bool,
+    ) -> Result<Vec<Arc<Session>>, StoreError> {
+        match self {
+            Self::Memory(store) => {
+                let ended = store.remove_where(ends).into_iter();
+                Ok(ended.map(|(_, session)| session).collect())
+            }
+            Self::File(store) => store.remove_where(ends).await,
         }
     }
 
@@ -198,15 +240,32 @@ impl SessionStore {
     /// their end. Returns how many were looked at: fewer than `most` means nothing more is due.
     pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
         match self {
-            Self::Memory(store) => store.sweep(now, most),
+            Self::Memory(store) => store.sweep(now, most).0,
+            Self::File(store) => store.sweep(now, most),
+        }
+    }
+
+    /// Writes down when sessions were used last, where that is remembered. Walks the table.
+    ///
+    /// # Errors
+    /// They could not be written; they are with the next call.
+    pub async fn write_uses(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::File(store) => store.write_uses().await,
+        }
+    }
+
+    fn memory(&self) -> &MemoryStore {
+        match self {
+            Self::Memory(memory) => memory,
+            Self::File(store) => &store.memory,
         }
     }
 
     /// How many sessions there are, expired ones that were not swept yet among them.
     pub fn len(&self) -> usize {
-        match self {
-            Self::Memory(store) => store.len(),
-        }
+        self.memory().len()
     }
 
     /// Whether there is none.
@@ -214,3 +273,6 @@ impl SessionStore {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,8 @@ const MOST_OWED: usize = 100_000;
 #[derive(Debug, Clone)]
 pub(super) enum Change {
     Put(Table, Record),
+    /// In the place of what is there, and of nothing.
+    Update(Table, Record),
     Remove(Table, Key),
 }
 
@@ -201,6 +203,11 @@ impl Journal {
     /// Writes changes that count already: what cannot be written now is tried again with whatever comes next.
     pub(super) fn insist(&self, changes: Vec<Change>) -> Written {
         self.send(changes, true)
+    }
+
+    /// What is said of a file in which something cannot be read.
+    pub(super) fn damaged(&self, what: &str) -> StoreError {
+        StoreError::new(&self.path, redb::Error::Corrupted(what.to_owned()))
     }
 
     /// Lets go of the file.
@@ -402,12 +409,15 @@ fn write<'a>(database: &Database, changes: impl Iterator<Item = &'a Change>) -> 
     let transaction = database.begin_write()?;
     for change in changes {
         match change {
-            Change::Put(table, record) => {
+            Change::Put(table, record) | Change::Update(table, record) => {
+                let mut stored = transaction.open_table(definition(*table))?;
+                let key = record.key.bytes();
+                if matches!(change, Change::Update(..)) && stored.get(key.as_slice())?.is_none() {
+                    continue;
+                }
                 let expires = record.expires.unix_millis().to_be_bytes();
                 let value = [&expires, record.value.as_slice()].concat();
-                transaction
-                    .open_table(definition(*table))?
-                    .insert(record.key.bytes().as_slice(), value.as_slice())?;
+                stored.insert(key.as_slice(), value.as_slice())?;
             }
             Change::Remove(table, key) => {
                 transaction

@@ -20,7 +20,7 @@ mod journal;
 mod records;
 
 pub use journal::StoreError;
-use journal::{Change, Journal};
+use journal::{Change, Journal, Written};
 use records::Records;
 
 /// What records are about.
@@ -32,11 +32,18 @@ pub enum Table {
     RevokedTokens,
     /// People who have signed out everywhere, and when.
     SignedOut,
+    /// Sessions. They are read by whoever takes them, and only written here.
+    Sessions,
 }
 
 impl Table {
     /// All of them.
-    const ALL: [Self; 3] = [Self::RefreshTokens, Self::RevokedTokens, Self::SignedOut];
+    const ALL: [Self; 4] = [
+        Self::RefreshTokens,
+        Self::RevokedTokens,
+        Self::SignedOut,
+        Self::Sessions,
+    ];
 
     /// Its name in the database.
     fn name(self) -> &'static str {
@@ -44,13 +51,14 @@ impl Table {
             Self::RefreshTokens => "refresh_tokens",
             Self::RevokedTokens => "revoked_tokens",
             Self::SignedOut => "signed_out",
+            Self::Sessions => "sessions",
         }
     }
 
     /// Whether a record here makes a credential worthless that was good until then.
     fn takes_back(self) -> bool {
         match self {
-            Self::RefreshTokens => false,
+            Self::RefreshTokens | Self::Sessions => false,
             Self::RevokedTokens | Self::SignedOut => true,
         }
     }
@@ -93,7 +101,21 @@ impl Owner {
 }
 
 impl Key {
-    fn bytes(self) -> [u8; 32] {
+    /// From bytes that [`Key::bytes`] gave, or from the name of something that has one of its own.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        let [owner, id] = [bytes.split_at(16).0, bytes.split_at(16).1].map(|half| {
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(half);
+            bytes
+        });
+        Self {
+            owner: Owner(owner),
+            id,
+        }
+    }
+
+    /// All of it.
+    pub fn bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
         let (owner, id) = bytes.split_at_mut(16);
         owner.copy_from_slice(&self.owner.0);
@@ -102,11 +124,7 @@ impl Key {
     }
 
     fn of_bytes(bytes: &[u8]) -> Option<Self> {
-        let (owner, id) = bytes.split_first_chunk()?;
-        Some(Self {
-            owner: Owner(*owner),
-            id: id.try_into().ok()?,
-        })
+        bytes.try_into().ok().map(Self::from_bytes)
     }
 }
 
@@ -293,6 +311,53 @@ impl Store {
         written.done().await.map(|()| true)
     }
 
+    /// Takes a table's records out of memory, for somebody who holds them in a way of their own. What they change they
+    /// write with [`Store::write`], [`Store::update`] and [`Store::erase`].
+    pub fn take(&self, table: Table) -> Vec<Record> {
+        self.table(table).take_all()
+    }
+
+    /// Writes a record of a table that somebody else holds.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub async fn write(&self, table: Table, record: Record) -> Result<(), StoreError> {
+        self.journal.write(vec![Change::Put(table, record)]).done().await
+    }
+
+    /// Writes records of a table that somebody else holds anew, but brings none back that was erased before.
+    ///
+    /// # Errors
+    /// They could not be written.
+    pub async fn update(&self, table: Table, records: Vec<Record>) -> Result<(), StoreError> {
+        let changes = records.into_iter().map(|record| Change::Update(table, record));
+        self.journal.write(changes.collect()).done().await
+    }
+
+    /// Erases records of a table that somebody else holds. Where they cannot be erased now, they are with whatever can be
+    /// written next.
+    ///
+    /// # Errors
+    /// They are still there.
+    pub async fn erase(&self, table: Table, keys: Vec<Key>) -> Result<(), StoreError> {
+        self.insist_on_erasing(table, keys).done().await
+    }
+
+    /// The same, where nobody waits for it.
+    pub fn erase_in_passing(&self, table: Table, keys: Vec<Key>) {
+        drop(self.insist_on_erasing(table, keys));
+    }
+
+    fn insist_on_erasing(&self, table: Table, keys: Vec<Key>) -> Written {
+        let changes = keys.into_iter().map(|key| Change::Remove(table, key));
+        self.journal.insist(changes.collect())
+    }
+
+    /// What is said of a file in which something cannot be read.
+    pub fn damaged(&self, what: &str) -> StoreError {
+        self.journal.damaged(what)
+    }
+
     /// Takes up to `most` records out whose time has come; how many there were.
     pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
         let mut swept = 0;
@@ -320,11 +385,12 @@ impl Store {
     }
 
     fn table(&self, table: Table) -> MutexGuard<'_, Records> {
-        let [refresh_tokens, revoked_tokens, signed_out] = &self.tables;
+        let [refresh_tokens, revoked_tokens, signed_out, sessions] = &self.tables;
         let records = match table {
             Table::RefreshTokens => refresh_tokens,
             Table::RevokedTokens => revoked_tokens,
             Table::SignedOut => signed_out,
+            Table::Sessions => sessions,
         };
         records.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -48,6 +48,11 @@ impl Records {
         due
     }
 
+    pub(super) fn take_all(&mut self) -> Vec<Record> {
+        self.by_end.clear();
+        std::mem::take(&mut self.by_key).into_values().collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }

@@ -4,11 +4,25 @@ use crate::config::{
     reader::{Table, Value},
     section::server::PublicUrl,
 };
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Where sessions live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionStoreConfig {
+    /// In the process; they end with it.
+    Memory,
+    /// In the process, and in this file.
+    File(PathBuf),
+}
 
 /// `[session]`, checked.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
+    /// Where they live.
+    pub store: SessionStoreConfig,
     /// The cookie's name; its prefix fits the scheme of `public_url` (RFC 6265bis, section 4.1.3).
     pub cookie: String,
     /// Sliding: every request that passes renews it.
@@ -31,16 +45,19 @@ impl SessionConfig {
     /// More devices than anybody has, fewer than a script that forgets its cookie makes.
     const MAX_PER_USER: usize = 20;
 
-    pub(in crate::config) fn read(mut table: Table<'_, '_>, public_url: &PublicUrl) -> Self {
-        if let Some(store) = table.take("store") {
-            store.parsed(|text| match text {
-                "memory" => Ok(()),
-                _ if text.contains(':') => Err(format!(
-                    "the session store \"{text}\" is not built yet; this version has \"memory\""
+    pub(in crate::config) fn read(mut table: Table<'_, '_>, public_url: &PublicUrl, folder: &Path) -> Self {
+        let store = table.take("store").and_then(|store| {
+            store.parsed(|text| match text.split_once(':') {
+                None if text == "memory" => Ok(SessionStoreConfig::Memory),
+                Some(("file", path)) if !path.is_empty() => Ok(SessionStoreConfig::File(folder.join(path))),
+                Some(("redis" | "rediss", _)) => Err(format!(
+                    "the session store \"{text}\" is not built yet; this version has \"memory\" and \"file:PATH\""
                 )),
-                _ => Err(format!("there is no session store \"{text}\"; write \"memory\"")),
-            });
-        }
+                _ => Err(format!(
+                    "there is no session store \"{text}\"; write \"memory\", or \"file:state/sessions.redb\""
+                )),
+            })
+        });
         let cookie = table
             .take("cookie")
             .and_then(|value| value.parsed(|name| cookie_name(name, public_url)));
@@ -62,6 +79,7 @@ impl SessionConfig {
         let remember = table.take("remember_timeout").and_then(|value| value.duration());
         let remember = remember.unwrap_or(Self::REMEMBER_TIMEOUT);
         let session = Self {
+            store: store.unwrap_or(SessionStoreConfig::Memory),
             cookie: cookie.unwrap_or_else(|| match public_url.is_secure() {
                 true => "__Host-portcullis".to_owned(),
                 false => "portcullis".to_owned(),

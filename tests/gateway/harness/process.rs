@@ -109,6 +109,11 @@ impl Running {
         self.signal(rustix::process::Signal::TERM);
     }
 
+    /// Sends SIGKILL, which no program hears.
+    pub fn kill(&self) {
+        self.signal(rustix::process::Signal::KILL);
+    }
+
     /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
         self.signal(rustix::process::Signal::INT);

@@ -2,6 +2,7 @@
 
 mod cookie;
 mod crowd;
+mod kept;
 mod limits;
 mod user_file;
 

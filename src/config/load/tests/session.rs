@@ -113,7 +113,7 @@ fn limits_that_contradict_each_other_or_end_at_once_are_refused() {
         ),
         (
             "[session]\nstore = «\"disk\"»",
-            "there is no session store \"disk\"; write \"memory\"",
+            "there is no session store \"disk\"; write \"memory\", or \"file:state/sessions.redb\"",
             "",
         ),
     ]);
