@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     http::fields,
     identity::UserName,
-    token::{Bearer, TokenCache, TokenError, personal},
+    token::{Bearer, SignedToken, TokenCache, TokenError, personal},
 };
 
 /// The caller whom a valid token names; nobody where no bearer token was shown.
@@ -49,8 +49,24 @@ pub(super) async fn bearer(
         true => personal_token(authenticator, token, now)?,
         false => signed_token(authenticator, token, now, tokens).await?,
     };
-    // Whoever is disabled, changed or taken out is out at once. People whom another issuer vouches for need not be known
-    // here.
+    still_counts(authenticator, &bearer, now)?;
+    Ok(bearer)
+}
+
+/// What a token of ours stands for, whoever it is for.
+pub(super) fn for_anybody(
+    authenticator: &Authenticator,
+    token: &str,
+    now: Timestamp,
+) -> Result<Arc<Bearer>, TokenError> {
+    let signed = SignedToken::verify(&authenticator.keys, &authenticator.trusts, token, now)?;
+    let bearer = Arc::clone(signed.bearer_for_anybody(&authenticator.token, now)?);
+    still_counts(authenticator, &bearer, now)?;
+    Ok(bearer)
+}
+
+/// Whoever is disabled, changed or taken out is out at once. People whom another issuer vouches for need not be known here.
+fn still_counts(authenticator: &Authenticator, bearer: &Bearer, now: Timestamp) -> Result<(), TokenError> {
     if let Some(own) = &bearer.own {
         if !authenticator.users.vouches_for(&bearer.identity) {
             return Err(TokenError::UserChanged);
@@ -62,7 +78,7 @@ pub(super) async fn bearer(
             return Err(TokenError::Revoked);
         }
     }
-    Ok(bearer)
+    Ok(())
 }
 
 fn personal_token(

@@ -159,6 +159,23 @@ impl Authenticator {
         bearer::bearer(self, token, now, tokens).await
     }
 
+    /// The same, but of one that is for somebody else as well, where it is ours: for whoever asks about a token, or ends
+    /// it.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub async fn bearer_for_anybody(
+        &self,
+        token: &str,
+        now: Timestamp,
+        tokens: &TokenCache,
+    ) -> Result<Arc<Bearer>, TokenError> {
+        match self.bearer(token, now, tokens).await {
+            Err(TokenError::Audience) => bearer::for_anybody(self, token, now),
+            known => known,
+        }
+    }
+
     /// Whether what goes on after a request may still rest on its credential: nobody has signed out since, and nothing
     /// about the person has changed. Reaching a limit of time is neither: who is talking is not idle.
     pub async fn still_stands(&self, caller: &Caller, now: Timestamp) -> bool {
@@ -168,7 +185,11 @@ impl Authenticator {
             }
             Proof::Bearer(bearer) => match &bearer.own {
                 None => return true,
-                Some(own) => !self.revocations.cover(own, &bearer.identity.username, now),
+                Some(own) => {
+                    // A personal token is taken back by removing it.
+                    let is_held = own.audience.is_some() || self.personal.holds(&own.id, now);
+                    is_held && !self.revocations.cover(own, &bearer.identity.username, now)
+                }
             },
         };
         not_ended && self.users.vouches_for(caller.identity())

@@ -237,7 +237,7 @@ fn inspect(
             None => writeln!(out, "(not readable)")?,
         }
     }
-    let keys = KeyRing::open(&config.token)?;
+    let keys = KeyRing::existing(&config.token)?;
     let checked = SignedToken::verify(&keys, &Trusts::default(), token, now)
         .and_then(|signed| signed.bearer(&config.token, now).cloned());
     match checked {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Visit,
@@ -20,6 +20,7 @@ use crate::{
     refusal::Refusal,
     respond,
     token::personal::{NewToken, PersonalError, PersonalToken},
+    users::sign_in::SignInError,
 };
 
 const ADDRESS: &str = "/.auth/account";
@@ -91,9 +92,16 @@ pub(super) async fn change(
     visit: Visit<'_>,
 ) -> Result<Response<String>, Refusal> {
     same_origin::check(request.headers(), visit)?;
-    let owner = Owner::by_session(gateway, request.headers(), visit).await?;
+    // What it says is read first: however long that takes, nobody is taken for who they were before.
+    let headers = request.headers().clone();
+    let (_, mut form) = Form::read(gateway, request).await?;
+    let password = form.take_secret("password");
+    let visit = Visit {
+        now: gateway.clock.now(),
+        ..visit
+    };
+    let owner = Owner::by_session(gateway, &headers, visit).await?;
     owner.caller.renew(visit.now);
-    let (_, form) = Form::read(gateway, request).await?;
     let id = form.get("id").unwrap_or_default();
     match form.get("action") {
         Some("end_session") => {
@@ -101,7 +109,7 @@ pub(super) async fn change(
         }
         Some("end_others") => sessions::end_others(gateway, &owner, visit).await?,
         Some("revoke_token") => return revoke_token(gateway, &owner, id, visit).await,
-        Some("make_token") => return make_token(gateway, &owner, &form, visit).await,
+        Some("make_token") => return make_token(gateway, &owner, &form, password, visit).await,
         _ => return Err(Refusal::BadForm("the form asks for nothing that is done here")),
     }
     Ok(respond::see_other(ADDRESS))
@@ -111,8 +119,33 @@ async fn make_token(
     gateway: &Gateway,
     owner: &Owner,
     form: &Form,
+    password: Option<SecretString>,
     visit: Visit<'_>,
 ) -> Result<Response<String>, Refusal> {
+    let again = async |message: &str| {
+        let shown = Shown {
+            message: Some(message),
+            ..Shown::default()
+        };
+        Ok(show(gateway, owner, visit, shown).await)
+    };
+    // Whoever has got hold of a browser, or of one of its pages, is not to have something that outlives it.
+    let user = &owner.caller.identity().username;
+    let password = password.unwrap_or_default();
+    match gateway.sign_in.password(user.as_str(), password).await {
+        Ok(_) => {}
+        Err(SignInError::BadCredentials(_) | SignInError::PasswordTooLong) => {
+            let event = Event::SignInFailed {
+                reason: "wrong password for a personal token",
+            };
+            audit::record(event, user.as_str(), visit.client, visit.request_id.as_str());
+            return again("The password is not right.").await;
+        }
+        Err(error) => {
+            tracing::error!(%error, request_id = visit.request_id.as_str(), "no personal token can be made");
+            return again("Tokens cannot be made right now. Please try again in a moment.").await;
+        }
+    }
     let person = Arc::clone(owner.caller.identity());
     let name = form.get("name").unwrap_or_default().trim().to_owned();
     let words: Vec<String> = form
@@ -123,12 +156,7 @@ async fn make_token(
         .collect();
     let scope = words.join(" ");
     if !words.is_empty() && !oauth::is_scope(&scope) {
-        let message = "Scopes are words of plain letters and signs, without quotes.";
-        let shown = Shown {
-            message: Some(message),
-            ..Shown::default()
-        };
-        return Ok(show(gateway, owner, visit, shown).await);
+        return again("Scopes are words of plain letters and signs, without quotes.").await;
     }
     let days: u64 = form.get("days").and_then(|days| days.parse().ok()).unwrap_or(0);
     let lifetime = Duration::from_secs(days.saturating_mul(24 * 3600));
@@ -136,6 +164,10 @@ async fn make_token(
     // Later than a sign-out from everywhere that is not a second old.
     let dated = authenticator.revocations.date(&person.username, visit.now);
     let made_at = visit.now.max(Timestamp::from_unix_seconds(dated));
+    // Whoever signs out everywhere ends sessions first: if this one goes on, what is made now is dated before that.
+    if !authenticator.still_stands(&owner.caller, visit.now).await {
+        return Err(Refusal::NotSignedIn { bad_token: None });
+    }
     let personal = Arc::clone(&authenticator.personal);
     let issued = tokio::task::spawn_blocking(move || {
         let new = NewToken {
@@ -151,12 +183,7 @@ async fn make_token(
     let (token, text) = match issued {
         Ok(made) => made,
         Err(error @ (PersonalError::Name | PersonalError::Lifetime | PersonalError::TooMany)) => {
-            let message = format!("There is no such token: {error}.");
-            let shown = Shown {
-                message: Some(&message),
-                ..Shown::default()
-            };
-            return Ok(show(gateway, owner, visit, shown).await);
+            return again(&format!("There is no such token: {error}.")).await;
         }
         Err(error) => return Err(failed(&error, visit)),
     };

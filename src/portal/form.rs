@@ -70,6 +70,11 @@ impl Form {
         self.fields.get(name).map(secrecy::ExposeSecret::expose_secret)
     }
 
+    /// A field, where one without a value counts as missing (RFC 6749, section 3.1).
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
     /// Takes a field that is a secret out.
     pub(super) fn take_secret(&mut self, name: &str) -> Option<SecretString> {
         self.fields.remove(name)

@@ -3,6 +3,7 @@
 
 use http::{Request, Response, StatusCode};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Visit, oauth};
 use crate::{
@@ -35,7 +36,7 @@ struct Introspection<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<&'a str>,
+    aud: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +66,10 @@ pub(super) async fn introspect(
     let authenticator = &gateway.authenticator;
     let response = match token.starts_with(REFRESH_TOKEN) {
         true => refresh_token(gateway, token, visit),
-        false => match authenticator.bearer(token, visit.now, visit.tokens).await {
+        false => match authenticator
+            .bearer_for_anybody(token, visit.now, visit.tokens)
+            .await
+        {
             Ok(bearer) => access_token(gateway, &bearer),
             Err(_) => answer(&Introspection::default()),
         },
@@ -108,7 +112,7 @@ fn access_token(gateway: &Gateway, bearer: &Bearer) -> Response<String> {
     let claimed = |name: &str| bearer.claims.get(name);
     let (own, person) = (bearer.own.as_ref(), &bearer.identity);
     let text = |name| claimed(name).and_then(|value| value.as_str());
-    let time = |name| claimed(name).and_then(serde_json::Value::as_u64);
+    let time = |name| claimed(name).and_then(Value::as_u64);
     let username = person.username.as_str();
     answer(&Introspection {
         active: true,
@@ -118,7 +122,11 @@ fn access_token(gateway: &Gateway, bearer: &Bearer) -> Response<String> {
         exp: own.map(|own| own.expires).or_else(|| time("exp")),
         iat: own.map(|own| own.issued).or_else(|| time("iat")),
         sub: own.map(|_| username).or_else(|| text("sub")),
-        aud: own.map(|_| config.audience.as_str()).or_else(|| text("aud")),
+        aud: match own.and_then(|own| own.audience.as_ref()) {
+            Some(audience) => serde_json::to_value(audience).ok(),
+            None if own.is_some() => Some(config.audience.as_str().into()),
+            None => claimed("aud").cloned(),
+        },
         iss: own.map(|_| config.issuer.as_str()).or_else(|| text("iss")),
         jti: own.map(|own| &*own.id).or_else(|| text("jti")),
         name: person.name.as_deref(),

@@ -17,7 +17,7 @@ use crate::{
     identity::UserName,
     observe::audit::{self, Event},
     pages::LogoutPage,
-    refusal::Refusal,
+    refusal::{Refusal, Unmet},
     respond,
 };
 
@@ -56,21 +56,22 @@ pub(super) async fn sign_out(
     let wants_page = navigation::wants_page(request.method(), request.headers())
         || navigation::prefers_html(request.headers())
         || FormKind::of(request.headers()) == Some(FormKind::UrlEncoded);
-    let caller = gateway
-        .authenticator
-        .authenticate(
-            AcceptedCredentials::default(),
-            request.headers(),
-            visit.now,
-            visit.tokens,
-        )
-        .await
-        .caller;
-    // A program may send no body at all.
-    let everywhere = match request.headers().contains_key(header::CONTENT_TYPE) {
+    let headers = request.headers().clone();
+    // A program may send no body at all. What it says is read first: however long that takes, nobody is taken for who they
+    // were before.
+    let everywhere = match headers.contains_key(header::CONTENT_TYPE) {
         true => Form::read(gateway, request).await?.1.is_ticked("everywhere"),
         false => false,
     };
+    let visit = Visit {
+        now: gateway.clock.now(),
+        ..visit
+    };
+    let caller = gateway
+        .authenticator
+        .authenticate(AcceptedCredentials::default(), &headers, visit.now, visit.tokens)
+        .await
+        .caller;
     // A token of somebody else's can be ended by its issuer alone.
     let caller = caller.filter(|caller| match &caller.proof {
         Proof::Session { .. } => true,
@@ -78,6 +79,14 @@ pub(super) async fn sign_out(
     });
     if let Some(caller) = &caller {
         match everywhere {
+            // A token that is for something else ends itself at most.
+            true if caller.scopes().is_some() => {
+                return Err(Refusal::NotAllowed {
+                    why: Unmet::Scopes,
+                    credential: caller.credential(),
+                    username: caller.identity().username.to_string(),
+                });
+            }
             true => end_all(gateway, &caller.identity().username, visit).await?,
             false => end(gateway, caller, visit).await?,
         }
@@ -124,7 +133,15 @@ pub(super) async fn end_all(gateway: &Gateway, user: &UserName, visit: Visit<'_>
     };
     audit::record(event, user.as_str(), visit.client, visit.request_id.as_str());
     // It counts at once; that the files go as well is for tidiness.
-    let remembered = authenticator.revocations.revoke_all(user, visit.now).await;
+    // After the sessions: whoever had one makes nothing more that is dated later.
+    let grants = gateway.refresh_tokens.of_user(user, visit.now);
+    let until = visit
+        .now
+        .after(authenticator.token.lifetime + authenticator.token.leeway);
+    let remembered = authenticator
+        .revocations
+        .revoke_all(user, &grants, until, visit.now)
+        .await;
     let (personal, owner, now) = (Arc::clone(&authenticator.personal), user.clone(), visit.now);
     let removed = tokio::task::spawn_blocking(move || personal.revoke_all(&owner, now)).await;
     if let Ok(Err(error)) = removed {

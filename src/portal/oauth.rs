@@ -57,11 +57,11 @@ pub(super) async fn token(
         Ok(form) => form,
         Err(invalid) => return Ok(invalid),
     };
-    if form.get("scope").is_some_and(|scope| !is_scope(scope)) {
+    if form.given("scope").is_some_and(|scope| !is_scope(scope)) {
         let why = "scope must be words of printable ASCII, each a space from the next";
         return Ok(failure(StatusCode::BAD_REQUEST, "invalid_scope", why));
     }
-    match form.get("grant_type") {
+    match form.given("grant_type") {
         Some("password") => of_password(gateway, form, visit).await,
         Some("refresh_token") => of_refresh_token(gateway, &form, visit).await,
         Some(_) => {
@@ -103,7 +103,7 @@ async fn of_password(
             return Ok(refused(error.into()));
         }
     };
-    let scope = form.get("scope");
+    let scope = form.given("scope");
     match gateway
         .refresh_tokens
         .begin(&person, scope, &PASSWORD, visit.now)
@@ -135,7 +135,7 @@ async fn of_refresh_token(
     form: &Form,
     visit: Visit<'_>,
 ) -> Result<Response<String>, Refusal> {
-    let Some(token) = form.get("refresh_token") else {
+    let Some(token) = form.given("refresh_token") else {
         return Ok(invalid_request("refresh_token is required"));
     };
     let refused_for = |user: &str, reason: &str| {
@@ -167,7 +167,7 @@ async fn of_refresh_token(
         return refused_for(grant.user.as_str(), reason);
     };
     // A scope can be narrowed for one token; the grant stays as wide as it was (RFC 6749, section 6).
-    let scope = form.get("scope").map(str::to_owned).or(grant.scope.clone());
+    let scope = form.given("scope").map(str::to_owned).or(grant.scope.clone());
     if !is_within(scope.as_deref(), grant.scope.as_deref()) {
         let why = "scope asks for more than the refresh token is for";
         return Ok(failure(StatusCode::BAD_REQUEST, "invalid_scope", why));

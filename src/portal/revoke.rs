@@ -73,7 +73,10 @@ async fn refresh_token(gateway: &Gateway, token: &str, visit: Visit<'_>) -> Resu
 
 async fn access_token(gateway: &Gateway, token: &str, visit: Visit<'_>) -> Result<(), StoreError> {
     let authenticator = &gateway.authenticator;
-    match authenticator.bearer(token, visit.now, visit.tokens).await {
+    match authenticator
+        .bearer_for_anybody(token, visit.now, visit.tokens)
+        .await
+    {
         Ok(bearer) => end_one(gateway, &bearer, visit).await,
         Err(_) => Ok(()),
     }

@@ -6,7 +6,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::MissedTickBehavior;
 
 use super::{ServeError, Shutdown, local_runtime};
-use crate::{gateway::Gateway, users::UserFile};
+use crate::{
+    gateway::Gateway,
+    identity::{Stamp, UserName},
+    store::Owner,
+    token::RefreshTokens,
+    users::UserFile,
+};
 
 /// How often it looks. A disabled user's open sessions end within this time; new ones are refused at once.
 const TICK: Duration = Duration::from_secs(1);
@@ -90,6 +96,41 @@ impl Keys {
             }
             Err(_) => {}
         }
+    }
+}
+
+/// Ends what whoever has changed has of tokens: it must not count again should all be as it was some day.
+async fn end_tokens(gateway: &Gateway, current: &UserFile) {
+    let authenticator = &gateway.authenticator;
+    let now = gateway.clock.now();
+    let until = now.after(authenticator.token.lifetime + authenticator.token.leeway);
+    for found in gateway.refresh_tokens.all(now) {
+        let grant = &found.grant;
+        let stands = current
+            .find(&grant.user)
+            .is_some_and(|user| !user.disabled && grant.stamp.as_ref() == Some(&user.stamp));
+        if stands {
+            continue;
+        }
+        let ends = [RefreshTokens::place(&found)];
+        let owner = Owner::of(grant.user.as_str());
+        let ended = authenticator
+            .revocations
+            .revoke_grant(owner, &grant.id, until, &ends)
+            .await;
+        if let Err(error) = ended {
+            tracing::error!(%error, "it cannot be written that a refresh token has ended");
+        }
+    }
+    let stands = |user: &UserName, stamp: &Stamp| {
+        let user = current.find(user);
+        user.is_some_and(|user| !user.disabled && *stamp == user.stamp)
+    };
+    if let Err(error) = authenticator
+        .personal
+        .end_where(|user, stamp| !stands(user, stamp), now)
+    {
+        tracing::error!(%error, "personal tokens of people who have changed cannot be removed");
     }
 }
 
@@ -186,6 +227,7 @@ impl People {
         for (user, sessions) in by_user {
             tracing::info!(target: "audit", event = "user_changed", user, sessions, "the user's sessions have ended");
         }
+        end_tokens(gateway, &current).await;
         self.seen = current;
     }
 }

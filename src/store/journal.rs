@@ -9,7 +9,10 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -27,6 +30,9 @@ const CACHE_BYTES: usize = 8 << 20;
 
 /// How many changes are written together, about.
 const TOGETHER: usize = 10_000;
+
+/// How often what could not be written is tried again, where nothing else comes.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How many changes are kept that could not be written when they were made.
 const MOST_OWED: usize = 100_000;
@@ -200,7 +206,7 @@ impl Journal {
         self.send(changes, false)
     }
 
-    /// Writes changes that count already: what cannot be written now is tried again with whatever comes next.
+    /// Writes changes that count already: what cannot be written now is tried again, until it can.
     pub(super) fn insist(&self, changes: Vec<Change>) -> Written {
         self.send(changes, true)
     }
@@ -261,9 +267,20 @@ struct Writer {
 
 impl Writer {
     fn run(&mut self, messages: &mpsc::Receiver<Message>) {
-        while let Ok(first) = messages.recv() {
+        loop {
+            let first = match self.owed.is_empty() {
+                true => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                false => messages.recv_timeout(AGAIN),
+            };
             let (mut count, mut together) = (0, Vec::new());
-            let mut next = Some(first);
+            let mut next = match first {
+                Ok(first) => Some(first),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.write_and_tell(Vec::new());
+                    return;
+                }
+            };
             while let Some(message) = next {
                 match message {
                     Message::Release => self.released = true,
@@ -287,7 +304,7 @@ impl Writer {
 
     /// Writes changes together, and tells everybody who waits how it went.
     fn write_and_tell(&mut self, together: Vec<Batch>) {
-        if together.is_empty() {
+        if together.is_empty() && self.owed.is_empty() {
             return;
         }
         let result = self.write(&together);

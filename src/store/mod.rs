@@ -226,6 +226,11 @@ impl Store {
         found
     }
 
+    /// All records that count.
+    pub fn all(&self, table: Table, now: Timestamp) -> Vec<Record> {
+        self.table(table).counting(now)
+    }
+
     /// Puts a record in.
     ///
     /// # Errors
@@ -279,21 +284,20 @@ impl Store {
     /// It counts, but could not be written yet: a restart before then would forget it.
     pub async fn take_back(
         &self,
-        table: Table,
-        record: Record,
+        records: Vec<(Table, Record)>,
         ends: &[(Table, Key)],
     ) -> Result<(), StoreError> {
-        let written = {
-            let mut changes = vec![Change::Put(table, record.clone())];
-            self.table(table).put(record);
-            for (table, key) in ends {
-                self.table(*table).remove(key);
-                changes.push(Change::Remove(*table, *key));
-            }
-            self.journal.insist(changes)
-        };
-        self.note(table);
-        written.done().await
+        for (table, key) in ends {
+            self.table(*table).remove(key);
+        }
+        let removed = ends.iter().map(|(table, key)| Change::Remove(*table, *key));
+        let mut changes: Vec<Change> = removed.collect();
+        for (table, record) in records {
+            self.table(table).put(record.clone());
+            self.note(table);
+            changes.push(Change::Put(table, record));
+        }
+        self.journal.insist(changes).done().await
     }
 
     /// Takes a record out, at once; whether it was there.

@@ -48,6 +48,11 @@ impl Records {
         due
     }
 
+    pub(super) fn counting(&self, now: Timestamp) -> Vec<Record> {
+        let records = self.by_key.values().filter(|record| now < record.expires);
+        records.cloned().collect()
+    }
+
     pub(super) fn take_all(&mut self) -> Vec<Record> {
         self.by_end.clear();
         std::mem::take(&mut self.by_key).into_values().collect()

@@ -95,7 +95,7 @@ fn what_was_answered_is_there_after_a_restart_and_what_was_taken_out_is_not() {
             }
             let revoked = record("alice", "token", "", 50);
             store
-                .take_back(Table::RevokedTokens, revoked, &[(TABLE, gone.key)])
+                .take_back(vec![(Table::RevokedTokens, revoked)], &[(TABLE, gone.key)])
                 .await
                 .unwrap();
         });
@@ -123,7 +123,7 @@ fn whoever_takes_something_back_changes_the_generation_when_it_counts() {
     let before = store.generation();
     run(store.put(TABLE, record("alice", "1", "", 10))).unwrap();
     assert_eq!(store.generation(), before, "nothing was taken back");
-    run(store.take_back(Table::RevokedTokens, record("alice", "1", "", 10), &[])).unwrap();
+    run(store.take_back(vec![(Table::RevokedTokens, record("alice", "1", "", 10))], &[])).unwrap();
     assert_ne!(store.generation(), before);
 }
 
@@ -200,7 +200,9 @@ fn where_nothing_can_be_written_nothing_is_promised_and_what_is_taken_back_count
     run(async {
         assert!(store.put(TABLE, token.clone()).await.is_err());
         assert_eq!(store.get(TABLE, &token.key, at(0)), None, "it was refused");
-        let taken_back = store.take_back(Table::RevokedTokens, revoked.clone(), &[]).await;
+        let taken_back = store
+            .take_back(vec![(Table::RevokedTokens, revoked.clone())], &[])
+            .await;
         assert!(taken_back.is_err(), "a restart would forget it");
         assert!(store.get(Table::RevokedTokens, &revoked.key, at(0)).is_some());
         // The disk is well again: what was owed is written with whatever comes next.
@@ -226,7 +228,10 @@ fn the_sweep_takes_as_many_as_it_may_and_no_live_one() {
                 expires: ends,
                 ..record("alice", &name, "", end)
             };
-            store.take_back(Table::RevokedTokens, revoked, &[]).await.unwrap();
+            store
+                .take_back(vec![(Table::RevokedTokens, revoked)], &[])
+                .await
+                .unwrap();
         }
     });
     assert_eq!(store.sweep(at(10), 4), 4);

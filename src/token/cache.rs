@@ -16,9 +16,9 @@ use super::{Bearer, KeyRing, SignedToken, TokenError, Trusts};
 use crate::{clock::Timestamp, config::TokenConfig};
 
 /// What a cache may take, in bytes: enough for 10,000 tokens of ours, whichever the algorithm.
-const MAX_BYTES: u64 = 32 << 20;
+const MAX_BYTES: u64 = 40 << 20;
 
-/// What an entry takes beside what grows with its token. It bounds their number as well: there are 32,768 at most.
+/// What an entry takes beside what grows with its token. It bounds their number as well: there are 40,960 at most.
 const ENTRY_BYTES: u64 = 1024;
 
 /// One worker's verified tokens. Keyed by the whole text: a hash only finds the place to compare at.

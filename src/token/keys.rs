@@ -132,6 +132,21 @@ impl KeyRing {
         })
     }
 
+    /// The same, but makes none: for whoever only looks.
+    ///
+    /// # Errors
+    /// As with [`KeyRing::open`].
+    pub fn existing(config: &TokenConfig) -> Result<Self, KeyError> {
+        let Some(folder) = Folder::of(config) else {
+            return Ok(Self::of_secret(&config.signing));
+        };
+        let keys = folder.read(&folder::files(&folder.path)?, &[])?;
+        Ok(Self {
+            keys: ArcSwap::from_pointee(keys),
+            folder: Some(folder),
+        })
+    }
+
     fn of_secret(signing: &SigningConfig) -> Self {
         let key = match signing {
             SigningConfig::Secret { algorithm, secret } => Some(Arc::new(Key::of_secret(*algorithm, secret))),

@@ -92,6 +92,7 @@ impl PersonalToken {
             None,
             self.created.unix_seconds(),
             self.expires.unix_seconds(),
+            None,
         );
         Some(self.bearer.get_or_init(|| {
             Arc::new(Bearer {
@@ -176,6 +177,7 @@ pub struct PersonalTokens {
 #[derive(Default)]
 struct Current {
     by_hash: HashMap<[u8; 32], Arc<PersonalToken>, RandomState>,
+    by_id: HashMap<String, Arc<PersonalToken>, RandomState>,
 }
 
 impl PersonalTokens {
@@ -199,6 +201,12 @@ impl PersonalTokens {
         let current = self.current.load();
         let token = current.by_hash.get(&hash).filter(|token| now < token.expires)?;
         Some(Arc::clone(token))
+    }
+
+    /// Whether one of this public name counts now.
+    pub fn holds(&self, id: &str, now: Timestamp) -> bool {
+        let current = self.current.load();
+        current.by_id.get(id).is_some_and(|token| now < token.expires)
     }
 
     /// Somebody's, the oldest first.
@@ -284,6 +292,19 @@ impl PersonalTokens {
         self.remove(self.of_user(user, now))
     }
 
+    /// Ends those of whoever this is true of, as they were when they were made. Waits for the disk.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn end_where(
+        &self,
+        ends: impl Fn(&UserName, &Stamp) -> bool,
+        now: Timestamp,
+    ) -> Result<(), PersonalError> {
+        let all = self.all(now).into_iter();
+        self.remove(all.filter(|token| ends(&token.user, &token.stamp)))
+    }
+
     fn remove(&self, tokens: impl IntoIterator<Item = Arc<PersonalToken>>) -> Result<(), PersonalError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut removed = false;
@@ -307,7 +328,7 @@ impl PersonalTokens {
 
     fn look(&self, seen: &mut Seen) -> Result<(), PersonalError> {
         let before = self.current.load_full();
-        let known = |id: &str| before.by_hash.values().find(|token| token.id == id).cloned();
+        let known = |id: &str| before.by_id.get(id).cloned();
         let looked = folder::look(&self.folder, seen, known);
         let (tokens, result) = match looked {
             Ok(None) => return Ok(()),
@@ -317,9 +338,15 @@ impl PersonalTokens {
                 (Vec::new(), Err(error))
             }
         };
-        let by_hash = tokens.into_iter().map(|token| (token.hash, token));
         self.current.store(Arc::new(Current {
-            by_hash: by_hash.collect(),
+            by_hash: tokens
+                .iter()
+                .map(|token| (token.hash, Arc::clone(token)))
+                .collect(),
+            by_id: tokens
+                .into_iter()
+                .map(|token| (token.id.clone(), token))
+                .collect(),
         }));
         result
     }

@@ -177,15 +177,26 @@ impl RefreshTokens {
         }
     }
 
+    /// All grants of somebody that go on.
+    pub fn of_user(&self, user: &UserName, now: Timestamp) -> Vec<Redeemable> {
+        let owner = Owner::of(user.as_str());
+        let all = self.store.of_owner(Table::RefreshTokens, owner, now).into_iter();
+        all.filter_map(Stored::read)
+            .map(|stored| stored.redeemable)
+            .collect()
+    }
+
+    /// All grants that go on.
+    pub fn all(&self, now: Timestamp) -> Vec<Redeemable> {
+        let all = self.store.all(Table::RefreshTokens, now).into_iter();
+        all.filter_map(Stored::read)
+            .map(|stored| stored.redeemable)
+            .collect()
+    }
+
     /// The grant of this public name, where it goes on.
     pub fn find_grant(&self, user: &UserName, id: &str, now: Timestamp) -> Option<Redeemable> {
-        let all = self
-            .store
-            .of_owner(Table::RefreshTokens, Owner::of(user.as_str()), now);
-        let mut all = all
-            .into_iter()
-            .filter_map(Stored::read)
-            .map(|stored| stored.redeemable);
+        let mut all = self.of_user(user, now).into_iter();
         all.find(|found| found.grant.id == id)
     }
 

@@ -8,6 +8,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use super::{Audience, RefreshTokens, refresh::Redeemable};
 use crate::{
     clock::Timestamp,
     identity::UserName,
@@ -25,17 +26,20 @@ pub struct OwnToken {
     pub issued: u64,
     /// Its `exp`, likewise.
     pub expires: u64,
+    /// Its `aud`; `None` for a personal token, which is for us.
+    pub audience: Option<Audience>,
     passed_in: AtomicU64,
 }
 
 impl OwnToken {
     /// The token of these claims.
-    pub fn new(id: &str, grant: Option<&str>, issued: u64, expires: u64) -> Self {
+    pub fn new(id: &str, grant: Option<&str>, issued: u64, expires: u64, audience: Option<Audience>) -> Self {
         Self {
             id: id.into(),
             grant: grant.map(Into::into),
             issued,
             expires,
+            audience,
             passed_in: AtomicU64::default(),
         }
     }
@@ -114,17 +118,20 @@ impl Revocations {
         self.take_back(grant_key(owner, grant), until, ends).await
     }
 
-    /// Takes everything back that somebody has.
+    /// Takes everything back that somebody has, with all the sign-ins of theirs that go on; no token of those outlives
+    /// `until`.
     ///
     /// # Errors
     /// As with [`Revocations::revoke`].
-    pub async fn revoke_all(&self, user: &UserName, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn revoke_all(
+        &self,
+        user: &UserName,
+        grants: &[Redeemable],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let owner = Owner::of(user.as_str());
-        let ends = self.store.of_owner(Table::RefreshTokens, owner, now);
-        let ends: Vec<(Table, Key)> = ends
-            .into_iter()
-            .map(|record| (Table::RefreshTokens, record.key))
-            .collect();
+        let ends: Vec<(Table, Key)> = grants.iter().map(RefreshTokens::place).collect();
         let record = Record {
             key: signed_out_key(owner),
             // Tokens of this second may be dated to the next already.
@@ -133,22 +140,34 @@ impl Revocations {
             // with our key.
             expires: Timestamp::from_unix_millis(u64::MAX),
         };
-        self.store.take_back(Table::SignedOut, record, &ends).await
+        let mut records = vec![(Table::SignedOut, record)];
+        // One that is just being used brings a token that is dated later: it ends with its sign-in.
+        records.extend(grants.iter().map(|found| {
+            let key = grant_key(owner, &found.grant.id);
+            (Table::RevokedTokens, taken_back(key, until))
+        }));
+        self.store.take_back(records, &ends).await
     }
 
     async fn take_back(&self, key: Key, until: Timestamp, ends: &[(Table, Key)]) -> Result<(), StoreError> {
-        let record = Record {
-            key,
-            value: Vec::new(),
-            expires: until,
-        };
-        self.store.take_back(Table::RevokedTokens, record, ends).await
+        let record = taken_back(key, until);
+        self.store
+            .take_back(vec![(Table::RevokedTokens, record)], ends)
+            .await
     }
 
     fn signed_out(&self, owner: Owner, now: Timestamp) -> Option<u64> {
         let record = self.store.get(Table::SignedOut, &signed_out_key(owner), now)?;
         // Nobody else writes here; what cannot be read takes everything back.
         Some(record.value.try_into().map_or(u64::MAX, u64::from_be_bytes))
+    }
+}
+
+fn taken_back(key: Key, until: Timestamp) -> Record {
+    Record {
+        key,
+        value: Vec::new(),
+        expires: until,
     }
 }
 

@@ -150,7 +150,13 @@ impl SignedToken {
         if claims.sub != claims.username {
             return Err(TokenError::Subject);
         }
-        let own = OwnToken::new(&claims.jti, claims.sid.as_deref(), claims.iat, claims.exp);
+        let own = OwnToken::new(
+            &claims.jti,
+            claims.sid.as_deref(),
+            claims.iat,
+            claims.exp,
+            Some(claims.aud.clone()),
+        );
         Ok(Self {
             signer: Signer::Ours(Arc::downgrade(&key)),
             not_before: claims.nbf.unwrap_or(0).max(claims.iat),
@@ -197,6 +203,25 @@ impl SignedToken {
         if !self.audience.contains(audience) {
             return Err(TokenError::Audience);
         }
+        self.counts(config, now)
+    }
+
+    /// The same, whoever it is for, where it is ours: for whoever asks about it, and not for whoever shows it.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub fn bearer_for_anybody(
+        &self,
+        config: &TokenConfig,
+        now: Timestamp,
+    ) -> Result<&Arc<Bearer>, TokenError> {
+        match &self.signer {
+            Signer::Ours(_) if self.issuer == config.issuer => self.counts(config, now),
+            Signer::Ours(_) | Signer::Trusted { .. } => self.bearer(config, now),
+        }
+    }
+
+    fn counts(&self, config: &TokenConfig, now: Timestamp) -> Result<&Arc<Bearer>, TokenError> {
         let (now, leeway) = (now.unix_seconds(), config.leeway.as_secs());
         if self.expires.saturating_add(leeway) <= now {
             return Err(TokenError::Expired);

@@ -11,6 +11,7 @@ use crate::{
     token::{
         TOKEN_TYPE,
         issue::{Wanted, issue},
+        refresh::Grant,
     },
 };
 
@@ -58,7 +59,21 @@ fn token(keys: &KeyRing, config: &TokenConfig, user: &str) -> String {
         vec!["staff".to_owned(), "developers".to_owned()],
         Some(Stamp::of([user])),
     );
-    let issued = issue(keys, config, &person, &Wanted::plain(config, at(NOW)), at(NOW)).unwrap();
+    // All that one has that somebody was given for a password.
+    let grant = Grant {
+        id: "A".repeat(22),
+        user: person.username.clone(),
+        stamp: person.stamp.clone(),
+        scope: None,
+        amr: vec!["pwd".to_owned()],
+        auth_time: NOW,
+    };
+    let wanted = Wanted {
+        proven: Some((&grant.amr, grant.auth_time)),
+        grant: Some(&grant),
+        ..Wanted::plain(config, at(NOW))
+    };
+    let issued = issue(keys, config, &person, &wanted, at(NOW)).unwrap();
     issued.token.expose_secret().to_owned()
 }
 
@@ -318,7 +333,7 @@ fn what_is_refused_is_not_kept() {
 #[test]
 fn a_token_that_had_to_make_room_is_verified_again() {
     let (keys, config) = hs256(SECRET);
-    let cache = TokenCache::new(10 * ENTRY_BYTES, RandomState::new());
+    let cache = TokenCache::new(12 * ENTRY_BYTES, RandomState::new());
     let first = token(&keys, &config, "alice");
     let kept = cache
         .verify(&keys, &Trusts::default(), &config, &first, at(NOW))
@@ -344,6 +359,17 @@ fn ten_thousand_tokens_stay_and_a_flood_of_others_neither_grows_the_cache_nor_pu
             .verify(&keys, &Trusts::default(), &config, token, at(NOW))
             .unwrap()
     };
+    let folder = tempfile::tempdir().unwrap();
+    let (rsa, rsa_config) = open(SigningConfig::Keys {
+        algorithm: KeyPairAlgorithm::Rs256,
+        folder: folder.path().to_owned(),
+    });
+    let longest = token(&rsa, &rsa_config, "alice").into_boxed_str();
+    let signed = SignedToken::verify(&rsa, &Trusts::default(), &longest, at(NOW)).unwrap();
+    assert!(
+        10_000 * ByBytes.weight(&longest, &signed) <= MAX_BYTES,
+        "there is room for 10,000 of whichever algorithm"
+    );
     let tokens: Vec<String> = (0..10_000).map(|_| token(&keys, &config, "alice")).collect();
     let kept: Vec<_> = tokens.iter().map(|token| verify(token)).collect();
     for (token, kept) in tokens.iter().zip(&kept) {

@@ -4,6 +4,7 @@
 //! never brings one back that somebody has just removed.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
@@ -29,7 +30,7 @@ const END: &str = ".json";
 
 /// The files that were there at the last look. A file is never written to, and so another inode is another file.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen(Vec<(PathBuf, u64)>);
+pub(super) struct Seen(BTreeMap<PathBuf, u64>);
 
 /// What a file says. Times are in milliseconds since 1970.
 #[derive(Serialize, Deserialize)]
@@ -76,7 +77,7 @@ pub(super) fn look(
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(failed(error)),
     };
-    let mut files = Vec::new();
+    let mut files = BTreeMap::new();
     for entry in entries.into_iter().flatten() {
         let entry = entry.map_err(&failed)?;
         let path = entry.path();
@@ -88,32 +89,36 @@ pub(super) fn look(
             continue;
         }
         match entry.metadata() {
-            Ok(metadata) => files.push((path, metadata.ino())),
+            Ok(metadata) => drop(files.insert(path, metadata.ino())),
             // Removed by somebody between two looks.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
     }
-    files.sort();
     if seen.0 == files {
         return Ok(None);
     }
     let (mut tokens, mut broken) = (Vec::new(), None);
+    let mut unread = Vec::new();
     for (path, inode) in &files {
         let id = path
             .file_stem()
             .and_then(|stem| stem.to_str())
             .unwrap_or_default();
-        let is_same = seen.0.iter().any(|(old, was)| (old, was) == (path, inode));
+        let is_same = seen.0.get(path) == Some(inode);
         match known(id).filter(|_| is_same) {
             Some(token) => tokens.push(token),
             None => match read(path, id) {
                 Ok(token) => tokens.extend(token.map(Arc::new)),
-                Err(error) => broken = broken.or(Some(error)),
+                Err(error) => {
+                    unread.push(path.clone());
+                    broken = broken.or(Some(error));
+                }
             },
         }
     }
-    // A broken one is read again at the next change.
+    // What could not be read is tried again at the next look.
+    files.retain(|path, _| !unread.contains(path));
     seen.0 = files;
     Ok(Some((tokens, broken)))
 }

@@ -21,7 +21,7 @@ fn user(name: &str) -> UserName {
 }
 
 fn token(id: &str, grant: Option<&str>, issued: u64) -> OwnToken {
-    OwnToken::new(id, grant, issued, issued + 900)
+    OwnToken::new(id, grant, issued, issued + 900, None)
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn signing_out_everywhere_covers_what_was_made_until_then_and_nothing_later() {
     let seconds = NOW.unix_seconds();
     let (alice, bob) = (user("alice"), user("bob"));
     assert_eq!(revoked.date(&alice, NOW), seconds);
-    run(revoked.revoke_all(&alice, NOW)).unwrap();
+    run(revoked.revoke_all(&alice, &[], NOW, NOW)).unwrap();
     for (issued, user, covered) in [
         (seconds - 1, &alice, true),
         (seconds, &alice, true),
@@ -90,10 +90,27 @@ fn signing_out_everywhere_covers_what_was_made_until_then_and_nothing_later() {
         seconds + 5
     );
     assert_eq!(revoked.date(&bob, NOW), seconds);
-    run(revoked.revoke_all(&alice, NOW)).unwrap();
+    run(revoked.revoke_all(&alice, &[], NOW, NOW)).unwrap();
     assert!(
         revoked.cover(&token("2", None, seconds + 1), &alice, NOW),
         "made between the two"
     );
     assert_eq!(revoked.date(&alice, NOW), seconds + 2);
+}
+
+/// Somebody refreshes at the moment of it: the store has the sign-in, but the token is dated later.
+#[test]
+fn signing_out_everywhere_ends_sign_ins_that_are_just_being_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(&folder.path().join("tokens.redb")).unwrap());
+    let revoked = Revocations::new(Arc::clone(&store));
+    let tokens = RefreshTokens::new(store, Some(Duration::from_secs(1000)), 20);
+    let alice = user("alice");
+    let person = crate::identity::Identity::new(alice.clone(), None, None, Vec::new(), None);
+    let (grant, _) = run(tokens.begin(&person, None, &["pwd"], NOW)).unwrap().unwrap();
+    let until = NOW.after(Duration::from_secs(930));
+    run(revoked.revoke_all(&alice, &tokens.of_user(&alice, NOW), until, NOW)).unwrap();
+    let dated_later = token("1", Some(&grant.id), revoked.date(&alice, NOW));
+    assert!(revoked.cover(&dated_later, &alice, NOW));
+    assert!(tokens.of_user(&alice, NOW).is_empty());
 }

@@ -48,6 +48,7 @@ async fn axe_finds_nothing_on_the_pages_of_the_gateway() {
     upstream.saw_nothing();
     chromium.open(&url("/.auth/account")).await;
     chromium.type_into("#name", "backup").await;
+    chromium.type_into("#password", PASSWORD).await;
     chromium.follow("#tokens ~ form .button").await;
     chromium.sees(".message.good", "Copy it now").await;
     nothing_is_wrong_with("the account page with a new token", &chromium).await;

@@ -66,6 +66,7 @@ async fn the_pages_of_the_gateway_fit() {
     chromium.open(&format!("{}/.auth/account", gateway.base)).await;
     chromium.type_into("#name", &"w".repeat(60)).await;
     chromium.type_into("#scope", &"s".repeat(200)).await;
+    chromium.type_into("#password", PASSWORD).await;
     chromium.follow("#tokens ~ form .button").await;
     chromium.sees(".message.good", "Copy it now").await;
     fits("the account page", &chromium).await;

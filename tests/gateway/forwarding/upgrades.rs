@@ -328,17 +328,22 @@ async fn a_conversation_ends_when_whoever_began_it_is_out() {
         .user("bob")
         .start()
         .await;
-    for (way, by_token) in [("sign-out", false), ("disabled", false), ("disabled", true)] {
+    for (way, by_token) in [
+        ("sign-out", false),
+        ("sign-out", true),
+        ("revoked", true),
+        ("disabled", false),
+        ("disabled", true),
+    ] {
         let mut conversations = Vec::new();
-        let mut alices_cookie = String::new();
+        let mut alices = String::new();
         for user in ["bob", "alice"] {
             let credential = match by_token {
-                true => format!("authorization: Bearer {}", gateway.token(user).await),
-                false => {
-                    alices_cookie = gateway.sign_in(user).await;
-                    format!("cookie: {alices_cookie}")
-                }
+                true => ("authorization", format!("Bearer {}", gateway.token(user).await)),
+                false => ("cookie", gateway.sign_in(user).await),
             };
+            alices.clone_from(&credential.1);
+            let credential = format!("{}: {}", credential.0, credential.1);
             let ask = ASK.replacen("\r\n", &format!("\r\n{credential}\r\n"), 1);
             let mut client = gateway.wire().await;
             client.send(ask).await;
@@ -350,17 +355,23 @@ async fn a_conversation_ends_when_whoever_began_it_is_out() {
             app.until("hello").await;
             conversations.push((client, app));
         }
-        let (mut alices, mut alices_app) = conversations.pop().unwrap();
+        let (mut alices_client, mut alices_app) = conversations.pop().unwrap();
         match way {
             "sign-out" => {
-                let request = gateway.post("/.auth/logout").header("cookie", &alices_cookie);
+                let header = if by_token { "authorization" } else { "cookie" };
+                let request = gateway.post("/.auth/logout").header(header, &alices);
                 assert_eq!(request.send().await.unwrap().status(), 204);
+            }
+            "revoked" => {
+                let token = alices.strip_prefix("Bearer ").unwrap();
+                let request = gateway.post("/.auth/revoke").form(&[("token", token)]);
+                assert_eq!(request.send().await.unwrap().status(), 200);
             }
             _ => gateway.change_users(|users| {
                 users.replacen("name = \"alice\"", "disabled = true\nname = \"alice\"", 1)
             }),
         }
-        alices.ends().await;
+        alices_client.ends().await;
         alices_app.ends().await;
         let (mut bobs, mut bobs_app) = conversations.pop().unwrap();
         bobs.send("still here").await;

@@ -366,6 +366,11 @@ impl Gateway {
         self.shared.authenticator.sessions.len()
     }
 
+    /// How many refresh tokens there are.
+    pub fn refresh_tokens(&self) -> usize {
+        self.shared.store.len(portcullis::store::Table::RefreshTokens)
+    }
+
     /// How many password hashes were computed so far.
     pub fn hashes_computed(&self) -> u64 {
         self.shared.sign_in.hashes_computed()

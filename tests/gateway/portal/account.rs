@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{assert_guarded, header};
-use crate::harness::{Gateway, PASSWORD, Upstream, as_navigation, gateway, user_entry};
+use crate::harness::{Gateway, PASSWORD, Upstream, as_navigation, gateway};
 
-async fn page(gateway: &Gateway, cookie: &str) -> String {
+pub(super) async fn page(gateway: &Gateway, cookie: &str) -> String {
     let answer = gateway
         .get("/.auth/account")
         .header("cookie", cookie)
@@ -19,7 +19,7 @@ async fn page(gateway: &Gateway, cookie: &str) -> String {
     answer.text().await.unwrap()
 }
 
-async fn post(gateway: &Gateway, cookie: &str, fields: &[(&str, &str)]) -> reqwest::Response {
+pub(super) async fn post(gateway: &Gateway, cookie: &str, fields: &[(&str, &str)]) -> reqwest::Response {
     let request = gateway.post("/.auth/account").header("cookie", cookie);
     request.form(fields).send().await.unwrap()
 }
@@ -41,7 +41,7 @@ async fn status(gateway: &Gateway, cookie: &str) -> u16 {
     answer.status().as_u16()
 }
 
-async fn by_token(gateway: &Gateway, token: &str) -> u16 {
+pub(super) async fn by_token(gateway: &Gateway, token: &str) -> u16 {
     let answer = gateway.get("/").bearer_auth(token).send().await.unwrap();
     answer.status().as_u16()
 }
@@ -55,12 +55,13 @@ fn shown_token(page: &str) -> &str {
 }
 
 /// Makes a personal token on the page; its text.
-async fn make(gateway: &Gateway, cookie: &str, name: &str, scope: &str) -> String {
+pub(super) async fn make(gateway: &Gateway, cookie: &str, name: &str, scope: &str) -> String {
     let fields = [
         ("action", "make_token"),
         ("name", name),
         ("scope", scope),
         ("days", "90"),
+        ("password", PASSWORD),
     ];
     let answer = post(gateway, cookie, &fields).await;
     assert_eq!(answer.status(), 200);
@@ -172,178 +173,6 @@ async fn all_others_end_and_this_one_stays() {
 }
 
 #[tokio::test]
-async fn a_personal_token_lets_a_script_in_is_shown_once_and_ends_alone() {
-    let upstream = Upstream::start();
-    let gateway = gateway()
-        .route("/", &upstream)
-        .user_with("alice", &["staff"], "")
-        .user("bob")
-        .standing_clock()
-        .start()
-        .await;
-    let cookie = gateway.sign_in("alice").await;
-    let one = make(&gateway, &cookie, "backup <b>", "").await;
-    let other = make(&gateway, &cookie, "other", "").await;
-    assert!(one.starts_with("pcp_") && one != other);
-    let html = page(&gateway, &cookie).await;
-    assert!(!html.contains(&one) && !html.contains("pcp_"), "it is shown once");
-    assert!(html.contains("backup &#60;b&#62;"), "{html}");
-    assert!(
-        html.contains("opens all that you may, until 15 April 2027, never used"),
-        "{html}"
-    );
-    assert_eq!(by_token(&gateway, &one).await, 200);
-    let seen = upstream.only();
-    assert_eq!(seen.header("remote-user"), ["alice"]);
-    assert_eq!(seen.header("remote-groups"), ["staff"]);
-    assert_eq!(seen.header("authorization"), [""; 0], "it does not reach the app");
-    gateway.advance(Duration::from_secs(3600));
-    let cookie = gateway.sign_in("alice").await;
-    assert!(page(&gateway, &cookie).await.contains("used 1 hour ago"));
-
-    // By its public name it is ended, and by nobody but its owner.
-    let (_, row) = html.split_once("backup &#60;b&#62;").unwrap();
-    let id = row
-        .split_once("value=\"revoke_token\">\n<input type=\"hidden\" name=\"id\" value=\"")
-        .unwrap()
-        .1;
-    let id = id.split_once('"').unwrap().0;
-    let bobs = gateway.sign_in("bob").await;
-    post(&gateway, &bobs, &[("action", "revoke_token"), ("id", id)]).await;
-    assert_eq!(by_token(&gateway, &one).await, 200);
-    let answer = post(&gateway, &cookie, &[("action", "revoke_token"), ("id", id)]).await;
-    assert_eq!(
-        (answer.status().as_u16(), header(&answer, "location")),
-        (303, "/.auth/account")
-    );
-    assert_eq!(by_token(&gateway, &one).await, 401);
-    assert_eq!(by_token(&gateway, &other).await, 200);
-    // Whoever has one can end it.
-    let revoked = gateway
-        .post("/.auth/revoke")
-        .form(&[("token", &other)])
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(revoked.status(), 200);
-    assert_eq!(by_token(&gateway, &other).await, 401);
-}
-
-#[tokio::test]
-async fn a_personal_token_is_for_its_scopes_and_its_time() {
-    let upstream = Upstream::start();
-    let gateway = gateway()
-        .route_with("/", &upstream, "access = { scopes = [\"wiki\"] }")
-        .user("alice")
-        .standing_clock()
-        .start()
-        .await;
-    let cookie = gateway.sign_in("alice").await;
-    let wiki = make(&gateway, &cookie, "wiki", " wiki  mail ").await;
-    let mail = make(&gateway, &cookie, "mail", "mail").await;
-    assert_eq!(by_token(&gateway, &wiki).await, 200);
-    let refused = gateway.get("/").bearer_auth(&mail).send().await.unwrap();
-    assert_eq!(refused.status(), 403);
-    assert!(header(&refused, "www-authenticate").contains("insufficient_scope"));
-    assert!(page(&gateway, &cookie).await.contains("for wiki mail, until"));
-    let me = gateway
-        .get("/.auth/sessions")
-        .bearer_auth(&wiki)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        me.status(),
-        403,
-        "it is for the wiki, and not for what its owner has"
-    );
-    gateway.advance(Duration::from_secs(90 * 24 * 3600 - 1));
-    assert_eq!(by_token(&gateway, &wiki).await, 200);
-    gateway.advance(Duration::from_secs(1));
-    let expired = gateway.get("/").bearer_auth(&wiki).send().await.unwrap();
-    assert_eq!(expired.status(), 401);
-    let expired: Value = expired.json().await.unwrap();
-    assert_eq!(expired["detail"], "The token is not valid.");
-}
-
-#[tokio::test]
-async fn personal_tokens_end_with_whatever_ends_what_else_somebody_has() {
-    let upstream = Upstream::start();
-    let gateway = gateway()
-        .route("/", &upstream)
-        .user("alice")
-        .user("bob")
-        .start()
-        .await;
-    let bobs = make(&gateway, &gateway.sign_in("bob").await, "x", "").await;
-    let bob = user_entry("bob", &[], "");
-    for changed in [
-        user_entry("alice", &[], "disabled = true"),
-        user_entry("alice", &["admin"], ""),
-        String::new(),
-    ] {
-        gateway.change_users(|_| format!("{}{bob}", user_entry("alice", &[], "")));
-        let token = make(&gateway, &gateway.sign_in("alice").await, "x", "").await;
-        assert_eq!(by_token(&gateway, &token).await, 200);
-        gateway.change_users(|_| format!("{changed}{bob}"));
-        // The file is looked at once a second, or with the next sign-in.
-        gateway.sign_in("bob").await;
-        assert_eq!(by_token(&gateway, &token).await, 401, "{changed}");
-    }
-    gateway.change_users(|_| format!("{}{bob}", user_entry("alice", &[], "")));
-    let cookie = gateway.sign_in("alice").await;
-    let token = make(&gateway, &cookie, "x", "").await;
-    let everywhere = gateway
-        .post("/.auth/logout")
-        .header("cookie", &cookie)
-        .form(&[("everywhere", "1")])
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(everywhere.status(), 303);
-    assert_eq!(by_token(&gateway, &token).await, 401);
-    // Whoever comes back in the same second can make one that counts.
-    let cookie = gateway.sign_in("alice").await;
-    assert!(
-        !page(&gateway, &cookie).await.contains("revoke_token"),
-        "it is not listed either"
-    );
-    let token = make(&gateway, &cookie, "x", "").await;
-    assert_eq!(by_token(&gateway, &token).await, 200);
-    assert_eq!(by_token(&gateway, &bobs).await, 200);
-}
-
-#[tokio::test]
-async fn a_token_that_cannot_be_is_explained_on_the_page() {
-    let gateway = gateway().user("alice").start().await;
-    let cookie = gateway.sign_in("alice").await;
-    let long = "x".repeat(61);
-    for (name, scope, days, words) in [
-        ("", "", "90", "1 to 60 printable characters"),
-        (&*long, "", "90", "1 to 60 printable characters"),
-        ("x", "say \"hi\"", "90", "Scopes are words"),
-        ("x", "", "0", "at least a minute, and 366 days at most"),
-        ("x", "", "367", "at least a minute, and 366 days at most"),
-        ("x", "", "soon", "at least a minute, and 366 days at most"),
-    ] {
-        let fields = [
-            ("action", "make_token"),
-            ("name", name),
-            ("scope", scope),
-            ("days", days),
-        ];
-        let answer = post(&gateway, &cookie, &fields).await;
-        assert_eq!(answer.status(), 422, "{fields:?}");
-        let html = answer.text().await.unwrap();
-        assert!(html.contains(words) && html.contains("role=\"alert\""), "{html}");
-        assert!(!html.contains("pcp_"));
-    }
-    for fields in [&[][..], &[("action", "")], &[("action", "grant_admin")]] {
-        assert_eq!(post(&gateway, &cookie, fields).await.status(), 400, "{fields:?}");
-    }
-}
-
-#[tokio::test]
 async fn nobody_else_gets_at_any_of_it() {
     let gateway = gateway().user("alice").start().await;
     let cookie = gateway.sign_in("alice").await;
@@ -356,7 +185,12 @@ async fn nobody_else_gets_at_any_of_it() {
         (303, "/.auth/login?return_to=/.auth/account")
     );
     // No token makes another: a script that is taken over does not get to stay.
-    let fields = [("action", "make_token"), ("name", "x"), ("days", "90")];
+    let fields = [
+        ("action", "make_token"),
+        ("name", "x"),
+        ("days", "90"),
+        ("password", PASSWORD),
+    ];
     for bearer in [&token, &personal] {
         for request in [
             gateway.get("/.auth/account"),
@@ -401,4 +235,27 @@ async fn nobody_else_gets_at_any_of_it() {
         .await
         .unwrap();
     assert_eq!(wrong.status(), 401);
+}
+
+#[tokio::test]
+async fn a_form_that_is_held_back_is_read_for_whoever_is_signed_in_when_it_has_come() {
+    let gateway = gateway().user("alice").start().await;
+    let cookie = gateway.sign_in("alice").await;
+    let password = form_urlencoded::byte_serialize(PASSWORD.as_bytes()).collect::<String>();
+    let body = format!("action=make_token&name=x&days=90&password={password}");
+    let mut held = gateway.wire().await;
+    let (first, rest) = body.split_at(10);
+    held.send(format!(
+        "POST /.auth/account HTTP/1.1\r\nhost: localhost\r\ncookie: {cookie}\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{first}",
+        body.len()
+    ))
+    .await;
+    let everywhere = gateway.post("/.auth/logout").header("cookie", &cookie);
+    let out = everywhere.form(&[("everywhere", "1")]).send().await.unwrap();
+    assert_eq!(out.status(), 303);
+    held.send(rest).await;
+    let head = held.head().await;
+    assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+    assert!(!gateway.folder().join("state/tokens").exists(), "there is none");
 }

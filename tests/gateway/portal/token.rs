@@ -112,8 +112,9 @@ async fn every_failure_is_one_of_the_rfcs_errors() {
             "invalid_request",
         ),
         (
+            // What has no value counts as missing (RFC 6749, section 3.1).
             vec![("grant_type", ""), ("username", "alice"), ("password", PASSWORD)],
-            "unsupported_grant_type",
+            "invalid_request",
         ),
         (
             vec![("grant_type", "refresh_token"), ("refresh_token", "x")],

@@ -213,7 +213,12 @@ async fn an_idle_http_2_connection_is_told_and_closed_even_if_it_does_not_listen
     let request = http::Request::get("http://x/").body(()).unwrap();
     let (answer, _) = client.send_request(request, true).unwrap();
     assert_eq!(answer.await.unwrap().status(), 200);
-    soon("the end", connection).await.unwrap().unwrap();
+    let end = soon("the end", connection).await.unwrap();
+    // Or it was about to say something when the connection was closed behind what it was told.
+    assert!(
+        end.as_ref().is_ok() || end.as_ref().is_err_and(h2::Error::is_io),
+        "{end:?}"
+    );
     upstream.forget();
 
     // One that answers nothing is closed all the same, at the beginning and amid a head.

@@ -174,6 +174,53 @@ async fn signing_out_everywhere_ends_sessions_and_tokens_alike_and_those_of_nobo
 }
 
 #[tokio::test]
+async fn a_token_that_is_for_something_else_ends_itself_and_no_more() {
+    let upstream = Upstream::start();
+    let gateway = gateway().route("/", &upstream).user("alice").start().await;
+    let narrowed = begin(&gateway, "alice", "wiki").await;
+    let narrowed = text(&narrowed, "access_token");
+    let cookie = gateway.sign_in("alice").await;
+    let everywhere = gateway.post("/.auth/logout").bearer_auth(narrowed);
+    let out = everywhere.form(&[("everywhere", "1")]).send().await.unwrap();
+    assert_eq!(out.status(), 403);
+    let by_cookie = gateway.get("/").header("cookie", cookie).send().await.unwrap();
+    assert_eq!(by_cookie.status(), 200);
+    let out = gateway
+        .post("/.auth/logout")
+        .bearer_auth(narrowed)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(out.status(), 204);
+    assert_eq!(status(&gateway, narrowed).await, 401);
+}
+
+#[tokio::test]
+async fn a_token_for_somebody_else_can_be_asked_about_and_taken_back() {
+    let mint = Mint::hs256().await;
+    let header = mint.header(json!({})).to_string();
+    let reader = claims(json!({ "jti": "r", "scope": "introspect" })).to_string();
+    let reader = mint.sign(&header, &reader);
+    let token = mint.sign(
+        &header,
+        &claims(json!({ "aud": ["ci", "cd"], "jti": "c" })).to_string(),
+    );
+    let ask = || {
+        let request = mint.gateway.post("/.auth/introspect").bearer_auth(&reader);
+        request.form(&[("token", &token)]).send()
+    };
+    let said: Value = ask().await.unwrap().json().await.unwrap();
+    assert_eq!(
+        (&said["active"], &said["aud"]),
+        (&json!(true), &json!(["ci", "cd"]))
+    );
+    mint.is_refused(&token, "it is not for us all the same").await;
+    assert_eq!(revoke(&mint.gateway, &[("token", &token)]).await, 200);
+    let said: Value = ask().await.unwrap().json().await.unwrap();
+    assert_eq!(said, json!({ "active": false }));
+}
+
+#[tokio::test]
 async fn a_token_without_a_sign_in_can_be_taken_back_as_well() {
     let mint = Mint::hs256().await;
     let header = mint.header(json!({})).to_string();
