@@ -36,7 +36,7 @@ impl Gateway {
         // Room for whoever signs in, beside the connections that are measured.
         let connections = arguments.connections.get() + 1_000;
         let mut text = format!(
-            "[server]\nlisten = [\"{address}\"]\npublic_url = \"{scheme}://{address}\"\n\
+            "[server]\nlisten = [\"{address}\"]\npublic_url = \"{scheme}://{address}\"\nstate = \"state-{name}\"\n\
              [server.limits]\nmax_connections = {connections}\nmax_body = \"1GiB\"\n\
              [users]\nfile = \"users.toml\"\n[log]\naccess = \"off\"\n[token]\nlifetime = \"24h\"\n"
         );

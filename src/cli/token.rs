@@ -54,7 +54,7 @@ pub(crate) enum TokenCommand {
         /// How long it counts, such as 1h or 90d
         #[arg(long, value_name = "DURATION", value_parser = lifetime)]
         lifetime: Option<Duration>,
-        /// Whom a signed token is for, in place of `audience` in [token]
+        /// Whom a signed token is for, in place of `audience` in `[token]`
         #[arg(long)]
         audience: Option<String>,
     },
