@@ -3,11 +3,12 @@
 //! A browser that navigates gets the login page's address or a page; everything else gets
 //! `application/problem+json` (RFC 9457) and, for 401, a challenge (RFC 6750, section 3).
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::{
+    clock::Timestamp,
     http::request_id::RequestId,
     identity::Credential,
     pages::{self, RefusalPage},
@@ -19,6 +20,9 @@ pub const OWN_PREFIX: &str = "/.auth";
 
 /// Where people sign in.
 pub const LOGIN_PATH: &str = "/.auth/login";
+
+/// When the session ends if nothing renews it, in seconds since 1970.
+const SESSION_EXPIRES_AT: HeaderName = HeaderName::from_static("x-session-expires-at");
 
 /// Seconds after which asking an upstream again makes sense that has just failed.
 const UPSTREAM_RETRY_AFTER: u64 = 5;
@@ -282,6 +286,14 @@ pub fn see_other(location: &str) -> Response<String> {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
+}
+
+/// Says when the session ends, and nothing where there is none, whoever else has said anything.
+pub fn tell_session_end(headers: &mut HeaderMap, end: Option<Timestamp>) {
+    match end {
+        Some(end) => drop(headers.insert(SESSION_EXPIRES_AT, HeaderValue::from(end.unix_seconds()))),
+        None => drop(headers.remove(SESSION_EXPIRES_AT)),
+    }
 }
 
 /// The longest way back that is kept, in bytes.

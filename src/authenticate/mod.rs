@@ -96,6 +96,14 @@ impl Caller {
         }
     }
 
+    /// When the session ends if nothing renews it; a token is no session.
+    pub fn session_expires_at(&self) -> Option<Timestamp> {
+        match &self.proof {
+            Proof::Session { session, .. } => Some(session.expires_at()),
+            Proof::Bearer(_) => None,
+        }
+    }
+
     /// Renews the idle limit of the session, if there is one: called when the request has passed its rule.
     pub fn renew(&self, now: Timestamp) {
         if let Proof::Session { session, .. } = &self.proof {

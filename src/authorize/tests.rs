@@ -33,6 +33,7 @@ fn route(access: Access) -> Arc<Route> {
         credentials: AcceptedCredentials::default(),
         login: UpstreamLogin::default(),
         renews_session: true,
+        session_expires_at: false,
         upstreams: UpstreamUrl::Tcp {
             scheme: UpstreamScheme::Http,
             host: "localhost".to_owned(),

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, reques
 
 use crate::{
     address::ClientAddr,
+    authenticate::Caller,
     authorize::Permit,
     clock::Timestamp,
     config::{TokenConfig, UpstreamUrl},
@@ -23,6 +24,7 @@ use crate::{
         trace_context::TraceContext,
     },
     refusal::Refusal,
+    respond,
     token::{Assertions, KeyRing},
     upstream::{
         Bound, Connection, Exchange, Place, Pool, Upstream, UpstreamSet, Whose,
@@ -259,6 +261,10 @@ pub async fn forward(
             authorities: [authority, outgoing::host(route, authority, &upstream), &upstream],
         };
         repair.apply(headers);
+    }
+    if route.session_expires_at {
+        let end = permit.caller().and_then(Caller::session_expires_at);
+        respond::tell_session_end(headers, end);
     }
     returning::set(headers, &route.rewriting.response_headers);
     if let Some(visit) = &return_visit {

@@ -1,10 +1,15 @@
 //! `/.auth/me`: who am I, by cookie or token.
 
-use http::{HeaderMap, Response, StatusCode};
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Serialize;
 
 use super::Visit;
-use crate::{authenticate::Proof, config::AcceptedCredentials, gateway::Gateway, refusal::Refusal, respond};
+use crate::{
+    authenticate::Proof, clock::Timestamp, config::AcceptedCredentials, gateway::Gateway,
+    http::incoming::Incoming, refusal::Refusal, respond,
+};
 
 /// The answer. Times are in seconds.
 #[derive(Serialize)]
@@ -24,22 +29,30 @@ struct SessionOfMe<'a> {
     expires_at: u64,
 }
 
-/// Says who the request comes from. Being asked renews the session: somebody is there.
+/// Says who the request comes from, and in its headers when the session ends. GET renews the session: somebody is there.
+/// HEAD does not: it is for pages that look by themselves.
 pub(super) async fn me(
     gateway: &Gateway,
-    headers: &HeaderMap,
+    request: &Request<Incoming>,
     visit: Visit<'_>,
 ) -> Result<Response<String>, Refusal> {
     let authentication = gateway
         .authenticator
-        .authenticate(AcceptedCredentials::default(), headers, visit.now, visit.tokens)
+        .authenticate(
+            AcceptedCredentials::default(),
+            request.headers(),
+            visit.now,
+            visit.tokens,
+        )
         .await;
     let Some(caller) = authentication.caller else {
         return Err(Refusal::NotSignedIn {
             bad_token: authentication.bad_token,
         });
     };
-    caller.renew(visit.now);
+    if request.method() == Method::GET {
+        caller.renew(visit.now);
+    }
     let session = match &caller.proof {
         Proof::Session { session, .. } => Some(SessionOfMe {
             id: session.handle().as_str(),
@@ -57,5 +70,17 @@ pub(super) async fn me(
         credential: caller.credential().label(),
         session,
     };
-    Ok(respond::json(StatusCode::OK, &me))
+    let mut response = respond::json(StatusCode::OK, &me);
+    let headers = response.headers_mut();
+    respond::tell_session_end(headers, caller.session_expires_at());
+    // By the clock that ends the session: a page's own may be wrong.
+    tell_time(headers, visit.now);
+    Ok(response)
+}
+
+fn tell_time(headers: &mut HeaderMap, now: Timestamp) {
+    let now = UNIX_EPOCH + Duration::from_millis(now.unix_millis());
+    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(now)) {
+        headers.insert(header::DATE, date);
+    }
 }

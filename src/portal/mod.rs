@@ -16,6 +16,7 @@ use crate::{
 
 mod account;
 pub mod form;
+mod idle;
 mod introspect;
 mod login;
 mod logout;
@@ -49,6 +50,8 @@ pub enum OwnAddress {
     Session,
     /// `/.auth/me`: who am I.
     Me,
+    /// `/.auth/idle.js`: the script by which an app's page warns before its session ends.
+    Idle,
     /// `/.auth/jwks.json`: our public keys.
     Jwks,
     /// `/.well-known/openid-configuration`: where the keys and the rest are.
@@ -105,6 +108,7 @@ impl OwnAddress {
             (Some(b"account"), None) => Self::Account,
             (Some(b"sessions"), None) => Self::Sessions,
             (Some(b"me"), None) => Self::Me,
+            (Some(b"idle.js"), None) => Self::Idle,
             (Some(b"jwks.json"), None) => Self::Jwks,
             (Some(b"verify"), None) => Self::Verify,
             (Some(b"health"), None) => Self::Health,
@@ -121,7 +125,9 @@ impl OwnAddress {
             // Some proxies ask with the method of the request that they ask about.
             Self::Verify => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
             Self::Session => "DELETE",
-            Self::Me | Self::Sessions | Self::Jwks | Self::Metadata | Self::Health => "GET, HEAD",
+            Self::Me | Self::Sessions | Self::Idle | Self::Jwks | Self::Metadata | Self::Health => {
+                "GET, HEAD"
+            }
             Self::Unknown => "",
         }
     }
@@ -163,7 +169,8 @@ pub async fn answer(
         OwnAddress::Session if request.method() == Method::DELETE => {
             sessions::delete(gateway, request.headers(), request.uri().path(), visit).await
         }
-        OwnAddress::Me if reads => me::me(gateway, request.headers(), visit).await,
+        OwnAddress::Me if reads => me::me(gateway, &request, visit).await,
+        OwnAddress::Idle if reads => Ok(idle::script()),
         OwnAddress::Jwks if reads => Ok(well_known::jwks(gateway, visit.now)),
         OwnAddress::Verify => verify::verify(gateway, request, visit).await,
         OwnAddress::Metadata if reads => Ok(well_known::metadata(gateway)),

@@ -73,6 +73,9 @@ pub(super) async fn verify(
         if permit.route().renews_session {
             caller.renew(visit.now);
         }
+        if permit.route().session_expires_at {
+            respond::tell_session_end(response.headers_mut(), caller.session_expires_at());
+        }
         for (name, value) in caller.identity().headers() {
             if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
                 response.headers_mut().insert(*name, value);

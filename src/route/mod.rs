@@ -33,6 +33,8 @@ pub struct Route {
     pub login: UpstreamLogin,
     /// Whether a request renews its session.
     pub renews_session: bool,
+    /// Whether answers say when the session ends, in `X-Session-Expires-At`.
+    pub session_expires_at: bool,
     /// How long each stage may take.
     pub timeout: RouteTimeouts,
     /// Headers set on the way up.
@@ -85,6 +87,7 @@ impl Route {
             upstreams,
             login: config.login.clone(),
             renews_session: config.renews_session,
+            session_expires_at: config.session_expires_at,
             timeout: config.timeout,
             headers: config.headers.clone(),
             strip_segments: if config.strip_prefix { config.path.len() } else { 0 },

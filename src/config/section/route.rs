@@ -44,6 +44,8 @@ pub struct RouteConfig {
     pub login: UpstreamLogin,
     /// Whether a request renews its session: not where pages ask by themselves.
     pub renews_session: bool,
+    /// Whether answers say when the session ends, in `X-Session-Expires-At`.
+    pub session_expires_at: bool,
     /// How long each stage may take.
     pub timeout: RouteTimeouts,
     /// Headers set on the way up.

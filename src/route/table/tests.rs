@@ -43,6 +43,7 @@ fn config(route: &str) -> RouteConfig {
         credentials: AcceptedCredentials::default(),
         login: UpstreamLogin::default(),
         renews_session: true,
+        session_expires_at: false,
         upstreams: UpstreamUrl::Tcp {
             scheme: UpstreamScheme::Http,
             host: "127.0.0.1".to_owned(),

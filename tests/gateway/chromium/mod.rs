@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod demo;
+mod idle;
 mod policy;
 mod reflow;
 mod sign_in;

@@ -4,6 +4,7 @@ mod cookie;
 mod crowd;
 mod kept;
 mod limits;
+mod told;
 mod user_file;
 
 use crate::harness::Gateway;

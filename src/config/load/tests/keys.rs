@@ -107,6 +107,7 @@ const KEYS: &[(&str, &str, bool)] = &[
     ("route", "upstream_auth = \"assertion\"", true),
     ("route", "forward_credentials = false", true),
     ("route", "renews_session = true", true),
+    ("route", "session_expires_at = true", true),
     ("route", "cross_origin = \"block\"", true),
     ("route", "max_body = \"1GiB\"", true),
     ("route", "encoded_slash = \"reject\"", false),

@@ -79,6 +79,7 @@ impl RouteConfig {
         let upstream_tls = UpstreamTls::read(&mut table, upstreams.as_ref());
         let login = UpstreamLogin::read(&mut table);
         let renews_session = table.take("renews_session").and_then(|value| value.boolean());
+        let session_expires_at = table.take("session_expires_at").and_then(|value| value.boolean());
         let timeout = table.take("timeout").and_then(|value| value.table("`timeout`"));
         let timeout = timeout.map_or(RouteTimeouts::DEFAULT, RouteTimeouts::read);
         let headers = table
@@ -108,6 +109,7 @@ impl RouteConfig {
             upstream_tls,
             login,
             renews_session: renews_session.unwrap_or(true),
+            session_expires_at: session_expires_at.unwrap_or(false),
             timeout,
             headers: headers.unwrap_or_default(),
             strip_prefix: strip_prefix.unwrap_or(false),
