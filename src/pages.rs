@@ -68,6 +68,8 @@ pub enum LoginMessage {
     WrongCredentials,
     /// The form's token was missing, too old or not ours.
     FormExpired,
+    /// They have signed in, and are not.
+    NotKept(NotKept),
     /// Too many attempts.
     Busy {
         /// When to come back.
@@ -79,12 +81,48 @@ pub enum LoginMessage {
     SignedOut,
 }
 
+/// Why a browser that has just signed in is not signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotKept {
+    /// It came over plain HTTP, where it keeps no cookie that is for TLS alone.
+    PlainHttp,
+    /// It sends no cookie back.
+    NoCookie,
+    /// It sends two of the same name, one of them where it wanted to go.
+    TwoCookies,
+    /// It sends one, of a session that nobody knows here.
+    NoSession,
+}
+
+impl fmt::Display for NotKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PlainHttp => {
+                "Signing in works over https:// alone, and this page came over http://. Please begin its address \
+                 with https://."
+            }
+            Self::NoCookie => {
+                "Your browser does not send the cookie back that keeps you signed in. Please allow cookies for this \
+                 site, and try again."
+            }
+            Self::TwoCookies => {
+                "You are signed in, but your browser has another cookie of the same name for the page you wanted. \
+                 Please delete the cookies of this site, and try again."
+            }
+            Self::NoSession => {
+                "You have signed in, but that is not known here. Please try again. If it happens again, tell \
+                 whoever runs this site: its gateways may not share their sessions."
+            }
+        })
+    }
+}
+
 impl LoginMessage {
     /// The status that the page with this message is sent with.
     pub fn status(self) -> StatusCode {
         match self {
             Self::WrongCredentials => StatusCode::UNAUTHORIZED,
-            Self::FormExpired => StatusCode::FORBIDDEN,
+            Self::FormExpired | Self::NotKept(_) => StatusCode::FORBIDDEN,
             Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::SignedOut => StatusCode::OK,
@@ -96,7 +134,7 @@ impl LoginMessage {
         match self {
             Self::Busy { retry_after_seconds } => Some(retry_after_seconds),
             Self::Unavailable => Some(UNAVAILABLE_RETRY_AFTER),
-            Self::WrongCredentials | Self::FormExpired | Self::SignedOut => None,
+            Self::WrongCredentials | Self::FormExpired | Self::NotKept(_) | Self::SignedOut => None,
         }
     }
 
@@ -109,6 +147,7 @@ impl fmt::Display for LoginMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::WrongCredentials => "User name or password is not right.",
+            Self::NotKept(why) => return why.fmt(f),
             Self::FormExpired => "This page was open for too long, or cookies are blocked. Please try again.",
             Self::Busy { retry_after_seconds } => {
                 return write!(

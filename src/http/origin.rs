@@ -33,6 +33,19 @@ pub fn is_own(headers: &HeaderMap, own: OwnOrigin<'_>) -> bool {
     }
 }
 
+/// Whether a page of ours sent it that came over plain HTTP, while we are reached over TLS. Browsers say nothing of their own
+/// there but `Origin`.
+pub fn is_over_plain_http(headers: &HeaderMap, own: OwnOrigin<'_>) -> bool {
+    let plain = OwnOrigin {
+        scheme: "http",
+        ..own
+    };
+    own.scheme == "https"
+        && !headers.contains_key(SEC_FETCH_SITE)
+        && headers.contains_key(header::ORIGIN)
+        && is_own(headers, plain)
+}
+
 /// Scheme and authority of a URL (RFC 6454, section 4), or of an `Origin`; `null` has none.
 fn parse_origin(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;

@@ -10,7 +10,11 @@ const PAYLOADS: [&str; 7] = [
     "//evil.example",
 ];
 
-const MESSAGES: [LoginMessage; 5] = [
+const MESSAGES: [LoginMessage; 9] = [
+    LoginMessage::NotKept(NotKept::PlainHttp),
+    LoginMessage::NotKept(NotKept::NoCookie),
+    LoginMessage::NotKept(NotKept::TwoCookies),
+    LoginMessage::NotKept(NotKept::NoSession),
     LoginMessage::WrongCredentials,
     LoginMessage::FormExpired,
     LoginMessage::Busy {
@@ -212,6 +216,30 @@ fn a_login_message_chooses_status_role_and_words() {
             "User name or password is not right.",
         ),
         (LoginMessage::FormExpired, 403, "alert", "cookies are blocked"),
+        (
+            LoginMessage::NotKept(NotKept::PlainHttp),
+            403,
+            "alert",
+            "over https:// alone",
+        ),
+        (
+            LoginMessage::NotKept(NotKept::NoCookie),
+            403,
+            "alert",
+            "allow cookies for this site",
+        ),
+        (
+            LoginMessage::NotKept(NotKept::TwoCookies),
+            403,
+            "alert",
+            "another cookie of the same name",
+        ),
+        (
+            LoginMessage::NotKept(NotKept::NoSession),
+            403,
+            "alert",
+            "not known here",
+        ),
         (
             LoginMessage::Busy {
                 retry_after_seconds: 1,

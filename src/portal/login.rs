@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{
     Visit,
     form::{Form, FormKind},
-    return_to, same_origin, set_cookie,
+    not_kept, return_to, same_origin, set_cookie,
 };
 use crate::{
     authenticate::Proof,
@@ -19,9 +19,10 @@ use crate::{
     http::{
         cookies::{self, Presented},
         incoming::Incoming,
+        origin::{self, OwnOrigin},
     },
     observe::audit::{self, Event},
-    pages::{LoginMessage, LoginPage, UNAVAILABLE_RETRY_AFTER},
+    pages::{LoginMessage, LoginPage, NotKept, UNAVAILABLE_RETRY_AFTER},
     refusal::Refusal,
     respond,
     session::{Device, NewSession, form_token::BrowserId, lifetime::Lifetime},
@@ -40,7 +41,7 @@ struct SignedIn<'a> {
 }
 
 /// The sign-in page.
-pub(super) fn page(
+pub(super) async fn page(
     gateway: &Gateway,
     request: &Request<Incoming>,
     visit: Visit<'_>,
@@ -52,7 +53,12 @@ pub(super) fn page(
             .map(|(_, value)| value.into_owned())
     };
     let return_to = query("return_to").unwrap_or_default();
-    let message = query("signed_out").map(|_| LoginMessage::SignedOut);
+    let message = match query("signed_out") {
+        Some(_) => Some(LoginMessage::SignedOut),
+        None => not_kept::after_sign_in(gateway, request.headers(), visit)
+            .await
+            .map(LoginMessage::NotKept),
+    };
     show(
         gateway,
         request.headers(),
@@ -114,7 +120,16 @@ pub(super) async fn sign_in(
     request: Request<Incoming>,
     visit: Visit<'_>,
 ) -> Result<Response<String>, Refusal> {
-    same_origin::check(request.headers(), visit)?;
+    let over_plain_http = origin::is_over_plain_http(
+        request.headers(),
+        OwnOrigin {
+            scheme: visit.scheme,
+            authority: visit.authority,
+        },
+    );
+    if !over_plain_http {
+        same_origin::check(request.headers(), visit)?;
+    }
     let headers = request.headers().clone();
     let (kind, mut form) = Form::read(gateway, request).await?;
     let password = form.take_secret("password");
@@ -133,8 +148,17 @@ pub(super) async fn sign_in(
         )
     };
 
+    if over_plain_http {
+        return match kind {
+            FormKind::UrlEncoded => again(LoginMessage::NotKept(NotKept::PlainHttp)),
+            FormKind::Json => Err(Refusal::CrossOrigin),
+        };
+    }
     if kind == FormKind::UrlEncoded && !is_ours(gateway, &headers, &form, visit.now) {
-        return again(LoginMessage::FormExpired);
+        return again(match cookies::find(&headers, &gateway.form_cookie) {
+            Presented::Absent => LoginMessage::NotKept(NotKept::NoCookie),
+            Presented::One(_) | Presented::Several => LoginMessage::FormExpired,
+        });
     }
     let (Some(password), false) = (password, username.is_empty()) else {
         return match kind {

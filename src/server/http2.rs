@@ -71,7 +71,9 @@ where
         .serve_connection(
             TokioIo::new(stream),
             service_fn(|request| {
-                let answered = answer(taken(request));
+                // It is moved several times on its way into its task, and is some kilobytes long: moving a pointer costs a
+                // tenth of the whole request less.
+                let answered = Box::pin(answer(taken(request)));
                 async move { Ok::<_, Infallible>(answered.await) }
             }),
         );

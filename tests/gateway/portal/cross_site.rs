@@ -190,7 +190,7 @@ async fn a_form_is_taken_from_the_browser_it_was_shown_to_and_from_no_other() {
                 .all(|cookie| cookie.starts_with("__Host-portcullis-form="))
         );
         let page = answer.text().await.unwrap();
-        assert!(page.contains("Please try again."), "{page}");
+        assert!(page.contains("try again."), "{page}");
         assert_eq!(
             hidden_field(&page, "return_to"),
             "/app",

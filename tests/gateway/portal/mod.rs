@@ -10,6 +10,7 @@ mod jwks;
 mod login;
 mod logout;
 mod me;
+mod not_kept;
 mod personal;
 mod return_to;
 mod token;
