@@ -98,8 +98,8 @@ impl fmt::Display for NotKept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::PlainHttp => {
-                "Signing in works over https:// alone, and this page came over http://. Please begin its address \
-                 with https://."
+                "Signing in works over HTTPS alone, and this page came without it. Please put an s behind the http \
+                 of its address, and try again."
             }
             Self::NoCookie => {
                 "Your browser does not send the cookie back that keeps you signed in. Please allow cookies for this \

@@ -220,7 +220,7 @@ fn a_login_message_chooses_status_role_and_words() {
             LoginMessage::NotKept(NotKept::PlainHttp),
             403,
             "alert",
-            "over https:// alone",
+            "over HTTPS alone",
         ),
         (
             LoginMessage::NotKept(NotKept::NoCookie),

@@ -81,8 +81,8 @@ async fn a_form_that_comes_over_plain_http_is_told_so_and_signs_nobody_in() {
     let cookie = cookie.split(';').next().unwrap().to_owned();
     let csrf = hidden_field(&shown.text().await.unwrap(), "csrf");
     for (origin, cookie, status, said) in [
-        ("http://wiki.example.com", "", 403, "over https:// alone"),
-        ("http://wiki.example.com", &*cookie, 403, "over https:// alone"),
+        ("http://wiki.example.com", "", 403, "over HTTPS alone"),
+        ("http://wiki.example.com", &*cookie, 403, "over HTTPS alone"),
         (
             "http://elsewhere.example.com",
             &*cookie,
