@@ -1,6 +1,11 @@
 //! The gateway's parts, built from its configuration and shared by all workers.
 
-use std::{io, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
     authenticate::Authenticator,
@@ -9,8 +14,14 @@ use crate::{
     http::{cookies::CookieStyle, hygiene::OwnHeaders},
     observe::access::{AccessLogger, FlushOnDrop},
     route::{RouteError, RouteTable},
-    session::{NoRandomness, SessionStore, form_token::FormKey},
-    store::{Store, StoreError},
+    session::{
+        NoRandomness, SessionStore, file::FileStore, form_token::FormKey, id::SessionKey,
+        memory::MemoryStore, near::Near, redis::RedisStore,
+    },
+    store::{
+        Store, StoreError, Tables,
+        redis::{Event, Link},
+    },
     token::{KeyError, KeyRing, PersonalTokens, RefreshTokens, Revocations, Trusts, personal::PersonalError},
     upstream::Targets,
     users::sign_in::{SignIn, SignInSetupError},
@@ -44,7 +55,7 @@ pub struct Gateway {
     /// What is remembered over a restart.
     pub store: Arc<Store>,
     /// Signs the forms of people who are not signed in yet.
-    pub form_key: FormKey,
+    pub form_key: Arc<FormKey>,
     /// How our cookies are set.
     pub cookies: CookieStyle,
     /// The name of the cookie that belongs to [`Gateway::form_key`].
@@ -89,6 +100,45 @@ pub enum BuildError {
     NoRandomness(#[from] NoRandomness),
 }
 
+/// What is remembered, and where sessions live. Where those are, everything else is remembered with them.
+fn stores(
+    config: &SessionConfig,
+    refresh_lifetime: Option<Duration>,
+    state: &Path,
+    form_key: &Arc<FormKey>,
+) -> Result<(Arc<Store>, SessionStore), StoreError> {
+    let max_per_user = config.max_per_user;
+    Ok(match &config.store {
+        SessionStoreConfig::Memory => {
+            let store = match refresh_lifetime {
+                Some(_) => Store::open_or_make(state)?,
+                None => Store::open(state)?,
+            };
+            let sessions = SessionStore::Memory(MemoryStore::new(max_per_user));
+            (Arc::new(store), sessions)
+        }
+        SessionStoreConfig::File(file) => {
+            let store = Arc::new(Store::open_or_make(file)?);
+            let sessions = SessionStore::File(FileStore::open(Arc::clone(&store), max_per_user)?);
+            (store, sessions)
+        }
+        SessionStoreConfig::Redis(redis) => {
+            let (tables, near) = (Arc::<Tables>::default(), Arc::new(Near::new(redis.near_cache)));
+            let listener = {
+                let (tables, near, form_key) = (Arc::clone(&tables), Arc::clone(&near), Arc::clone(form_key));
+                move |event| match event {
+                    Event::SessionEnded(key) => near.forget(&SessionKey::from_bytes(key)),
+                    Event::TakenBack(table, record) => tables.learn(table, record),
+                    Event::FormKey(key) => form_key.adopt(key),
+                }
+            };
+            let link = Arc::new(Link::start(redis.clone(), Box::new(listener))?);
+            let sessions = SessionStore::Redis(RedisStore::new(Arc::clone(&link), near, max_per_user));
+            (Arc::new(Store::shared(link, tables)), sessions)
+        }
+    })
+}
+
 impl Gateway {
     /// Builds every part. Opens files and makes the first signing key, but binds no port.
     ///
@@ -107,12 +157,9 @@ impl Gateway {
             })?;
         let sign_in = SignIn::open(&config.users)?;
         let keys = KeyRing::open(&config.token)?;
-        // Where sessions are remembered, everything else is, in the same file.
-        let store = Arc::new(match (&config.session.store, config.token.refresh_lifetime) {
-            (SessionStoreConfig::File(file), _) => Store::open_or_make(file)?,
-            (SessionStoreConfig::Memory, Some(_)) => Store::open_or_make(&config.server.state.join(TOKENS))?,
-            (SessionStoreConfig::Memory, None) => Store::open(&config.server.state.join(TOKENS))?,
-        });
+        let form_key = Arc::new(FormKey::generate()?);
+        let state = config.server.state.join(TOKENS);
+        let (store, sessions) = stores(&config.session, config.token.refresh_lifetime, &state, &form_key)?;
         let set_by_routes = config
             .routes
             .iter()
@@ -131,7 +178,7 @@ impl Gateway {
             )?,
             own_headers: Arc::new(OwnHeaders::new(set_by_routes)),
             authenticator: Authenticator {
-                sessions: SessionStore::open(&config.session, &store)?,
+                sessions,
                 cookie: config.session.cookie.clone(),
                 keys,
                 trusts: Trusts::new(&config.token.trust),
@@ -143,7 +190,7 @@ impl Gateway {
             sign_in,
             refresh_tokens,
             store,
-            form_key: FormKey::generate()?,
+            form_key,
             cookies: CookieStyle {
                 secure: config.server.public_url.is_secure(),
             },

@@ -172,7 +172,7 @@ async fn pipeline<G: Clone + 'static>(
             let authenticator = &gateway.authenticator;
             authenticator
                 .authenticate(route.credentials, request.headers(), now, &worker.tokens)
-                .await
+                .await?
         }
     };
     story.caller = authentication.caller.clone();

@@ -109,6 +109,9 @@ pub enum Refusal {
     /// What was asked for is done, but a restart would undo it.
     #[error("it could not be written down")]
     Unremembered(#[source] StoreError),
+    /// A credential was shown, and what it is worth cannot be found out.
+    #[error("it cannot be found out who it is")]
+    Unchecked(#[from] StoreError),
     /// The gateway itself failed; the log says how.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -175,6 +178,7 @@ impl Refusal {
             Self::UnclearQuestion(_) => "unclear_question",
             Self::Verdict { why, .. } => why.label(),
             Self::Unremembered(_) => "unremembered",
+            Self::Unchecked(_) => "unchecked",
             Self::Internal(_) => "internal",
         }
     }

@@ -114,7 +114,9 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::UpstreamFailed(_)
         | Refusal::UnaskedUpgrade
         | Refusal::NoWebSocket => StatusCode::BAD_GATEWAY,
-        Refusal::UpstreamsDown { .. } | Refusal::Unremembered(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::UpstreamsDown { .. } | Refusal::Unremembered(_) | Refusal::Unchecked(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Refusal::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
     }
 }
@@ -149,6 +151,9 @@ fn detail(refusal: &Refusal) -> String {
         | Refusal::UpstreamsDown { .. } => "The app behind this address does not answer.".to_owned(),
         Refusal::UpstreamTimeout(_) => "The app behind this address took too long.".to_owned(),
         Refusal::Unremembered(_) => "It is done, but could not be written down; try again later.".to_owned(),
+        Refusal::Unchecked(_) => {
+            "It cannot be found out just now whether you are signed in; try again in a moment.".to_owned()
+        }
         Refusal::Internal(_) => "The gateway failed; its log says how.".to_owned(),
         Refusal::CrossOrigin => "This request was sent by a page of another site.".to_owned(),
         own_words => format!("{own_words}."),
@@ -196,7 +201,7 @@ fn add_headers(headers: &mut HeaderMap, refusal: &Refusal, status: StatusCode) {
             let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        Refusal::Unremembered(_) => {
+        Refusal::Unremembered(_) | Refusal::Unchecked(_) => {
             headers.insert(
                 header::RETRY_AFTER,
                 HeaderValue::from(pages::UNAVAILABLE_RETRY_AFTER),

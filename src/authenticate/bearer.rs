@@ -45,6 +45,7 @@ pub(super) async fn bearer(
     now: Timestamp,
     tokens: &TokenCache,
 ) -> Result<Arc<Bearer>, TokenError> {
+    authenticator.revocations.known().await?;
     let bearer = match token.starts_with(personal::PREFIX) {
         true => personal_token(authenticator, token, now)?,
         false => signed_token(authenticator, token, now, tokens).await?,

@@ -13,6 +13,7 @@ use crate::{
     config::{AcceptedCredentials, ClaimPath, TokenConfig},
     identity::{Credential, Identity},
     session::{Session, SessionStore, id::SessionKey},
+    store::StoreError,
     token::{Bearer, KeyRing, PersonalTokens, Revocations, TokenCache, TokenError, Trusts},
     users::UserDirectory,
 };
@@ -124,33 +125,37 @@ pub struct Authentication {
 impl Authenticator {
     /// Looks at those of a request's credentials that are `accepted`. Renews nothing: only a request that passes its rule
     /// does. `tokens` spares a known token's signature the check, and nothing else.
+    ///
+    /// # Errors
+    /// It cannot be found out what a credential is worth.
     pub async fn authenticate(
         &self,
         accepted: AcceptedCredentials,
         headers: &HeaderMap,
         now: Timestamp,
         tokens: &TokenCache,
-    ) -> Authentication {
+    ) -> Result<Authentication, StoreError> {
         if accepted.session
-            && let Some(caller) = cookie::caller(self, headers, now).await
+            && let Some(caller) = cookie::caller(self, headers, now).await?
         {
-            return Authentication {
+            return Ok(Authentication {
                 caller: Some(Rc::new(caller)),
                 bad_token: None,
-            };
+            });
         }
         if !accepted.bearer {
-            return Authentication::default();
+            return Ok(Authentication::default());
         }
         match bearer::caller(self, headers, now, tokens).await {
-            Ok(caller) => Authentication {
+            Ok(caller) => Ok(Authentication {
                 caller: caller.map(Rc::new),
                 bad_token: None,
-            },
-            Err(bad_token) => Authentication {
+            }),
+            Err(TokenError::Unchecked(error)) => Err(error),
+            Err(bad_token) => Ok(Authentication {
                 caller: None,
                 bad_token: Some(bad_token),
-            },
+            }),
         }
     }
 
@@ -189,7 +194,7 @@ impl Authenticator {
     pub async fn still_stands(&self, caller: &Caller, now: Timestamp) -> bool {
         let not_ended = match &caller.proof {
             Proof::Session { key, session } => {
-                now >= session.expires_at() || self.sessions.find(key, now).await.is_some()
+                now >= session.expires_at() || matches!(self.sessions.find(key, now).await, Ok(Some(_)))
             }
             Proof::Bearer(bearer) => match &bearer.own {
                 None => return true,

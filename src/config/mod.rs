@@ -21,6 +21,7 @@ pub use section::{
     log::{AccessLog, LogConfig, LogFormat},
     login::LoginConfig,
     proxies::TrustedProxies,
+    redis::{RedisAddress, RedisConfig},
     route::{
         AcceptedCredentials, Access, Balance, CrossOrigin, HeaderTemplate, HealthConfig, HostHeader,
         HostPattern, PathPart, PathRewrite, ResponseHeader, Rewriting, RouteConfig, RouteTimeouts, RulePart,

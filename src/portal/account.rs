@@ -40,13 +40,18 @@ pub(super) async fn page(
 ) -> Result<Response<String>, Refusal> {
     let owner = Owner::by_session(gateway, request.headers(), visit).await?;
     owner.caller.renew(visit.now);
-    Ok(show(gateway, &owner, visit, Shown::default()).await)
+    show(gateway, &owner, visit, Shown::default()).await
 }
 
-async fn show(gateway: &Gateway, owner: &Owner, visit: Visit<'_>, shown: Shown<'_>) -> Response<String> {
+async fn show(
+    gateway: &Gateway,
+    owner: &Owner,
+    visit: Visit<'_>,
+    shown: Shown<'_>,
+) -> Result<Response<String>, Refusal> {
     let now = visit.now;
     let user = &owner.caller.identity().username;
-    let mut sessions = gateway.authenticator.sessions.of_user(user, now).await;
+    let mut sessions = gateway.authenticator.sessions.of_user(user, now).await?;
     // The newest first, as whoever looks for a stranger among them wants it; this browser before all.
     sessions.reverse();
     sessions.sort_by_key(|(key, _)| !owner.is_session(key));
@@ -59,14 +64,14 @@ async fn show(gateway: &Gateway, owner: &Owner, visit: Visit<'_>, shown: Shown<'
         is_this: owner.is_session(key),
     });
     let tokens = gateway.authenticator.personal.of_user(user, now);
-    AccountPage {
+    let page = AccountPage {
         username: user.as_str(),
         sessions: &sessions.collect::<Vec<_>>(),
         tokens: &tokens.iter().map(|token| row(token, now)).collect::<Vec<_>>(),
         made: shown.made,
         message: shown.message,
-    }
-    .into_response()
+    };
+    Ok(page.into_response())
 }
 
 fn row(token: &PersonalToken, now: Timestamp) -> TokenRow {
@@ -127,7 +132,7 @@ async fn make_token(
             message: Some(message),
             ..Shown::default()
         };
-        Ok(show(gateway, owner, visit, shown).await)
+        show(gateway, owner, visit, shown).await
     };
     // Whoever has got hold of a browser, or of one of its pages, is not to have something that outlives it.
     let user = &owner.caller.identity().username;
@@ -197,7 +202,7 @@ async fn make_token(
         made: Some((&token.name, text.expose_secret())),
         ..Shown::default()
     };
-    Ok(show(gateway, owner, visit, shown).await)
+    show(gateway, owner, visit, shown).await
 }
 
 async fn revoke_token(

@@ -13,7 +13,10 @@ use crate::{
     identity::Credential,
     refusal::{Refusal, Unmet},
     respond,
-    token::{Bearer, refresh::PREFIX as REFRESH_TOKEN},
+    token::{
+        Bearer, TokenError,
+        refresh::{PREFIX as REFRESH_TOKEN, RefreshError},
+    },
 };
 
 /// The role, or the scope, of whoever may ask.
@@ -65,12 +68,13 @@ pub(super) async fn introspect(
     };
     let authenticator = &gateway.authenticator;
     let response = match token.starts_with(REFRESH_TOKEN) {
-        true => refresh_token(gateway, token, visit),
+        true => refresh_token(gateway, token, visit).await?,
         false => match authenticator
             .bearer_for_anybody(token, visit.now, visit.tokens)
             .await
         {
             Ok(bearer) => access_token(gateway, &bearer),
+            Err(TokenError::Unchecked(error)) => return Err(error.into()),
             Err(_) => answer(&Introspection::default()),
         },
     };
@@ -86,7 +90,7 @@ async fn may_ask(gateway: &Gateway, request: &Request<Incoming>, visit: Visit<'_
     let authentication = gateway
         .authenticator
         .authenticate(bearer_alone, request.headers(), visit.now, visit.tokens)
-        .await;
+        .await?;
     let Some(caller) = authentication.caller else {
         return Err(Refusal::NotSignedIn {
             bad_token: authentication.bad_token,
@@ -137,9 +141,15 @@ fn access_token(gateway: &Gateway, bearer: &Bearer) -> Response<String> {
 
 /// One that was used already does not count; that it was shown here ends nothing, for whoever asks need not be whoever
 /// has it.
-fn refresh_token(gateway: &Gateway, token: &str, visit: Visit<'_>) -> Response<String> {
-    let Ok(found) = gateway.refresh_tokens.find(token, visit.now) else {
-        return answer(&Introspection::default());
+async fn refresh_token(
+    gateway: &Gateway,
+    token: &str,
+    visit: Visit<'_>,
+) -> Result<Response<String>, Refusal> {
+    let found = match gateway.refresh_tokens.find(token, visit.now).await {
+        Ok(found) => found,
+        Err(RefreshError::Store(error)) => return Err(error.into()),
+        Err(_) => return Ok(answer(&Introspection::default())),
     };
     let grant = &found.grant;
     let directory = gateway.sign_in.directory().current();
@@ -147,9 +157,9 @@ fn refresh_token(gateway: &Gateway, token: &str, visit: Visit<'_>) -> Response<S
         .find(&grant.user)
         .is_some_and(|user| !user.disabled && grant.stamp.as_ref() == Some(&user.stamp));
     if !counts {
-        return answer(&Introspection::default());
+        return Ok(answer(&Introspection::default()));
     }
-    answer(&Introspection {
+    Ok(answer(&Introspection {
         active: true,
         scope: grant.scope.clone(),
         username: Some(grant.user.as_str()),
@@ -158,7 +168,7 @@ fn refresh_token(gateway: &Gateway, token: &str, visit: Visit<'_>) -> Response<S
         sub: Some(grant.user.as_str()),
         iss: Some(&gateway.authenticator.token.issuer),
         ..Introspection::default()
-    })
+    }))
 }
 
 fn answer(introspection: &Introspection<'_>) -> Response<String> {

@@ -232,7 +232,8 @@ async fn begin(
     let before = gateway
         .authenticator
         .authenticate(AcceptedCredentials::default(), headers, visit.now, visit.tokens)
-        .await;
+        .await
+        .map_err(|error| unwritten(&error, visit))?;
     if let Some(caller) = &before.caller
         && let Proof::Session { key, .. } = &caller.proof
     {

@@ -35,7 +35,7 @@ pub(super) async fn page(
             visit.now,
             visit.tokens,
         )
-        .await
+        .await?
         .caller;
     let username = caller.map(|caller| caller.identity().username.to_string());
     Ok(LogoutPage {
@@ -70,7 +70,7 @@ pub(super) async fn sign_out(
     let caller = gateway
         .authenticator
         .authenticate(AcceptedCredentials::default(), &headers, visit.now, visit.tokens)
-        .await
+        .await?
         .caller;
     // A token of somebody else's can be ended by its issuer alone.
     let caller = caller.filter(|caller| match &caller.proof {
@@ -134,18 +134,22 @@ pub(super) async fn end_all(gateway: &Gateway, user: &UserName, visit: Visit<'_>
     audit::record(event, user.as_str(), visit.client, visit.request_id.as_str());
     // It counts at once; that the files go as well is for tidiness.
     // After the sessions: whoever had one makes nothing more that is dated later.
-    let grants = gateway.refresh_tokens.of_user(user, visit.now);
+    let grants = gateway.refresh_tokens.of_user(user, visit.now).await;
     let until = visit
         .now
         .after(authenticator.token.lifetime + authenticator.token.leeway);
     let remembered = authenticator
         .revocations
-        .revoke_all(user, &grants, until, visit.now)
+        .revoke_all(user, grants.as_deref().unwrap_or_default(), until, visit.now)
         .await;
     let (personal, owner, now) = (Arc::clone(&authenticator.personal), user.clone(), visit.now);
     let removed = tokio::task::spawn_blocking(move || personal.revoke_all(&owner, now)).await;
     if let Ok(Err(error)) = removed {
         tracing::warn!(%error, "the personal tokens do not count any more, but their files are still there");
     }
-    remembered.and(ended.map(drop)).map_err(Refusal::Unremembered)
+    let grants = grants.map(drop);
+    remembered
+        .and(grants)
+        .and(ended.map(drop))
+        .map_err(Refusal::Unremembered)
 }

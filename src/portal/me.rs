@@ -44,7 +44,7 @@ pub(super) async fn me(
             visit.now,
             visit.tokens,
         )
-        .await;
+        .await?;
     let Some(caller) = authentication.caller else {
         return Err(Refusal::NotSignedIn {
             bad_token: authentication.bad_token,

@@ -28,7 +28,8 @@ pub(super) async fn after_sign_in(
     let authentication = gateway
         .authenticator
         .authenticate(AcceptedCredentials::default(), headers, visit.now, visit.tokens)
-        .await;
+        .await
+        .ok()?;
     let why = match cookies::find(headers, &gateway.session.cookie) {
         // What counts here did not count where they wanted to go: something else was sent there beside it.
         _ if authentication.caller.is_some() => NotKept::TwoCookies,

@@ -143,8 +143,12 @@ async fn of_refresh_token(
         audit::record(event, user, visit.client, visit.request_id.as_str());
         Ok(invalid_refresh_token())
     };
-    let found = match gateway.refresh_tokens.find(token, visit.now) {
+    let found = match gateway.refresh_tokens.find(token, visit.now).await {
         Ok(found) => found,
+        Err(RefreshError::Store(error)) => {
+            tracing::error!(%error, request_id = visit.request_id.as_str(), "no token can be refreshed");
+            return Ok(refused(Failure::Unavailable));
+        }
         Err(RefreshError::Reused(reused)) => return reuse(gateway, &reused, visit).await,
         Err(error) => return refused_for("", &error.to_string()),
     };

@@ -12,7 +12,7 @@ use crate::{
     respond,
     store::{Owner, StoreError},
     token::{
-        Bearer,
+        Bearer, TokenError,
         personal::PREFIX as PERSONAL_TOKEN,
         refresh::{PREFIX as REFRESH_TOKEN, Redeemable, RefreshError, RefreshTokens},
     },
@@ -63,10 +63,11 @@ fn done() -> Response<String> {
 }
 
 async fn refresh_token(gateway: &Gateway, token: &str, visit: Visit<'_>) -> Result<(), StoreError> {
-    match gateway.refresh_tokens.find(token, visit.now) {
+    match gateway.refresh_tokens.find(token, visit.now).await {
         // One that was used up belongs to whoever has it all the same.
         Ok(found) => end(gateway, &found, visit).await,
         Err(RefreshError::Reused(found)) => end(gateway, &found, visit).await,
+        Err(RefreshError::Store(error)) => Err(error),
         Err(_) => Ok(()),
     }
 }
@@ -78,6 +79,7 @@ async fn access_token(gateway: &Gateway, token: &str, visit: Visit<'_>) -> Resul
         .await
     {
         Ok(bearer) => end_one(gateway, &bearer, visit).await,
+        Err(TokenError::Unchecked(error)) => Err(error),
         Err(_) => Ok(()),
     }
 }
@@ -102,7 +104,10 @@ async fn end_one(gateway: &Gateway, bearer: &Bearer, visit: Visit<'_>) -> Result
 pub(super) async fn end_bearer(gateway: &Gateway, bearer: &Bearer, visit: Visit<'_>) -> Result<(), Refusal> {
     let grant = bearer.own.as_ref().and_then(|own| own.grant.as_deref());
     let user = &bearer.identity.username;
-    let going_on = grant.and_then(|grant| gateway.refresh_tokens.find_grant(user, grant, visit.now));
+    let going_on = match grant {
+        Some(grant) => gateway.refresh_tokens.find_grant(user, grant, visit.now).await?,
+        None => None,
+    };
     let ended = match &going_on {
         Some(found) => end(gateway, found, visit).await,
         None => end_one(gateway, bearer, visit).await,

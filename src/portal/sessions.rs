@@ -67,7 +67,7 @@ impl Owner {
         let authentication = gateway
             .authenticator
             .authenticate(accepted, headers, visit.now, visit.tokens)
-            .await;
+            .await?;
         match authentication.caller {
             Some(caller) => Ok(Self { caller }),
             None => Err(Refusal::NotSignedIn {
@@ -103,7 +103,7 @@ pub(super) async fn list(
 ) -> Result<Response<String>, Refusal> {
     let owner = Owner::by_any(gateway, headers, visit).await?;
     let user = &owner.caller.identity().username;
-    let sessions = gateway.authenticator.sessions.of_user(user, visit.now).await;
+    let sessions = gateway.authenticator.sessions.of_user(user, visit.now).await?;
     let listed = sessions.iter().rev().map(|(key, session)| Listed {
         id: session.handle().as_str(),
         user_agent: &session.device().user_agent,
@@ -145,7 +145,7 @@ pub(super) async fn end(
 ) -> Result<bool, Refusal> {
     let user = &owner.caller.identity().username;
     let store = &gateway.authenticator.sessions;
-    let sessions = store.of_user(user, visit.now).await;
+    let sessions = store.of_user(user, visit.now).await?;
     let found = sessions
         .iter()
         .find(|(_, session)| session.handle().as_str() == id);
@@ -167,7 +167,7 @@ pub(super) async fn end(
 pub(super) async fn end_others(gateway: &Gateway, owner: &Owner, visit: Visit<'_>) -> Result<(), Refusal> {
     let user = &owner.caller.identity().username;
     let store = &gateway.authenticator.sessions;
-    for (key, session) in store.of_user(user, visit.now).await {
+    for (key, session) in store.of_user(user, visit.now).await? {
         if owner.is_session(&key) {
             continue;
         }

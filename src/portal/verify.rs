@@ -114,7 +114,7 @@ async fn decide(gateway: &Gateway, question: &Question, visit: Visit<'_>) -> Res
             let authenticator = &gateway.authenticator;
             authenticator
                 .authenticate(route.credentials, headers, visit.now, visit.tokens)
-                .await
+                .await?
         }
     };
     let own = OwnOrigin {

@@ -104,7 +104,15 @@ async fn end_tokens(gateway: &Gateway, current: &UserFile) {
     let authenticator = &gateway.authenticator;
     let now = gateway.clock.now();
     let until = now.after(authenticator.token.lifetime + authenticator.token.leeway);
-    for found in gateway.refresh_tokens.all(now) {
+    let grants = match gateway.refresh_tokens.all(now).await {
+        Ok(grants) => grants,
+        Err(error) => {
+            // They are looked at when they are used as well.
+            tracing::error!(%error, "it cannot be found out which refresh tokens have ended");
+            Vec::new()
+        }
+    };
+    for found in grants {
         let grant = &found.grant;
         let stands = current
             .find(&grant.user)

@@ -5,8 +5,9 @@
 //! site can send a form, but knows no MAC for the cookie that the browser will add. All tabs share the
 //! cookie, so any of them can be the one that is sent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -21,9 +22,9 @@ const VALID_FOR: Duration = Duration::from_secs(4 * 3600);
 /// A browser's random id is 16 bytes, in this many characters of base64url.
 const BROWSER_ID_CHARS: usize = 22;
 
-/// The key of this process's form tokens. A restart makes a new one: forms that were open then ask to be sent
+/// The key of this process's form tokens, or of all gateways that share a Redis. A restart of the former makes a new one: forms that were open then ask to be sent
 /// again.
-pub struct FormKey([u8; 64]);
+pub struct FormKey(ArcSwap<[u8; 64]>);
 
 impl FormKey {
     /// A fresh key.
@@ -34,7 +35,12 @@ impl FormKey {
         // As long as the hash's block: HMAC takes it as it is (RFC 2104, section 3).
         let mut key = [0; 64];
         getrandom::fill(&mut key)?;
-        Ok(Self(key))
+        Ok(Self(ArcSwap::from_pointee(key)))
+    }
+
+    /// Takes the key of all gateways that share one, so that a form of one can be sent to another.
+    pub fn adopt(&self, key: [u8; 64]) {
+        self.0.store(Arc::new(key));
     }
 
     /// The token for a form that is shown to `browser` now.
@@ -58,7 +64,7 @@ impl FormKey {
     }
 
     fn mac(&self, browser: &BrowserId, issued: [u8; 8]) -> Vec<u8> {
-        let mut mac = Hmac::<Sha256>::new(&self.0.into());
+        let mut mac = Hmac::<Sha256>::new(&(**self.0.load()).into());
         mac.update(browser.0.as_bytes());
         mac.update(&issued);
         mac.finalize().into_bytes().to_vec()

@@ -1,7 +1,8 @@
 //! Sessions: signed-in browsers, known by a cookie of which only the hash is kept.
 //!
 //! [`id`] makes the names of a session, [`lifetime`] holds the rules of expiry as pure functions of
-//! time, [`memory`] is the table, and [`mod@file`] remembers it over a restart. [`SessionStore`] is what everybody else talks to.
+//! time, [`memory`] is the table, [`mod@file`] remembers it over a restart, and [`redis`] shares it with other gateways, with
+//! [`near`] remembering what it has seen of it. [`SessionStore`] is what everybody else talks to.
 
 use std::sync::{
     Arc,
@@ -11,9 +12,8 @@ use std::sync::{
 use crate::{
     address::ClientAddr,
     clock::Timestamp,
-    config::{SessionConfig, SessionStoreConfig},
     identity::{Identity, UserName},
-    store::{Store, StoreError},
+    store::StoreError,
 };
 
 pub mod file;
@@ -21,11 +21,15 @@ pub mod form_token;
 pub mod id;
 pub mod lifetime;
 pub mod memory;
+pub mod near;
+pub mod redis;
+mod written;
 
 use file::FileStore;
 use id::{SessionHandle, SessionKey, SessionToken};
 use lifetime::Lifetime;
 use memory::MemoryStore;
+use redis::RedisStore;
 
 /// One signed-in browser.
 #[derive(Debug)]
@@ -129,6 +133,8 @@ pub enum SessionStore {
     Memory(MemoryStore),
     /// In this process, and in a file.
     File(FileStore),
+    /// In a Redis, which other gateways share.
+    Redis(RedisStore),
 }
 
 /// Why there is no session.
@@ -143,19 +149,6 @@ pub enum CreateError {
 }
 
 impl SessionStore {
-    /// The store that the configuration names; `store` is the file's, where there is one.
-    ///
-    /// # Errors
-    /// What is in the file cannot be read.
-    pub fn open(config: &SessionConfig, store: &Arc<Store>) -> Result<Self, StoreError> {
-        Ok(match config.store {
-            SessionStoreConfig::Memory => Self::Memory(MemoryStore::new(config.max_per_user)),
-            SessionStoreConfig::File(_) => {
-                Self::File(FileStore::open(Arc::clone(store), config.max_per_user)?)
-            }
-        })
-    }
-
     /// Makes a session under a fresh id. The user's oldest goes where they have too many.
     ///
     /// # Errors
@@ -180,21 +173,40 @@ impl SessionStore {
         match self {
             Self::Memory(store) => drop(store.insert(token.key(), Arc::clone(&session))),
             Self::File(store) => store.insert(token.key(), Arc::clone(&session)).await?,
+            Self::Redis(store) => store.insert(token.key(), Arc::clone(&session)).await?,
         }
         Ok(NewSession { token, session })
     }
 
     /// The live session of this key. Does not renew it: only a request that passes does.
-    pub async fn find(&self, key: &SessionKey, now: Timestamp) -> Option<Arc<Session>> {
-        let session = self.memory().find(key)?;
-        (now < session.expires_at()).then_some(session)
+    ///
+    /// # Errors
+    /// It cannot be found out whether there is one.
+    pub async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Arc<Session>>, StoreError> {
+        let session = match self {
+            Self::Memory(store) => store.find(key),
+            Self::File(store) => store.memory.find(key),
+            Self::Redis(store) => return store.find(key, now).await,
+        };
+        Ok(session.filter(|session| now < session.expires_at()))
     }
 
     /// A user's live sessions, the oldest first, each with its key.
-    pub async fn of_user(&self, user: &UserName, now: Timestamp) -> Vec<(SessionKey, Arc<Session>)> {
-        let mut sessions = self.memory().of_user(user);
+    ///
+    /// # Errors
+    /// They cannot be found out.
+    pub async fn of_user(
+        &self,
+        user: &UserName,
+        now: Timestamp,
+    ) -> Result<Vec<(SessionKey, Arc<Session>)>, StoreError> {
+        let mut sessions = match self {
+            Self::Memory(store) => store.of_user(user),
+            Self::File(store) => store.memory.of_user(user),
+            Self::Redis(store) => store.of_user(user).await?,
+        };
         sessions.retain(|(_, session)| now < session.expires_at());
-        sessions
+        Ok(sessions)
     }
 
     /// Ends a session, at once; the one it was, if there was one.
@@ -205,6 +217,7 @@ impl SessionStore {
         match self {
             Self::Memory(store) => Ok(store.remove(key)),
             Self::File(store) => store.remove(key).await,
+            Self::Redis(store) => store.remove(key).await,
         }
     }
 
@@ -216,6 +229,7 @@ impl SessionStore {
         match self {
             Self::Memory(store) => Ok(store.remove_user(user).len()),
             Self::File(store) => store.remove_user(user).await,
+            Self::Redis(store) => store.remove_user(user).await,
         }
     }
 
@@ -233,6 +247,7 @@ impl SessionStore {
                 Ok(ended.map(|(_, session)| session).collect())
             }
             Self::File(store) => store.remove_where(ends).await,
+            Self::Redis(store) => store.remove_where(ends).await,
         }
     }
 
@@ -242,6 +257,8 @@ impl SessionStore {
         match self {
             Self::Memory(store) => store.sweep(now, most).0,
             Self::File(store) => store.sweep(now, most),
+            // It sweeps by itself.
+            Self::Redis(_) => 0,
         }
     }
 
@@ -253,19 +270,18 @@ impl SessionStore {
         match self {
             Self::Memory(_) => Ok(()),
             Self::File(store) => store.write_uses().await,
+            Self::Redis(store) => store.write_uses().await,
         }
     }
 
-    fn memory(&self) -> &MemoryStore {
-        match self {
-            Self::Memory(memory) => memory,
-            Self::File(store) => &store.memory,
-        }
-    }
-
-    /// How many sessions there are, expired ones that were not swept yet among them.
+    /// How many sessions there are, expired ones that were not swept yet among them; of a Redis, how many are remembered
+    /// here.
     pub fn len(&self) -> usize {
-        self.memory().len()
+        match self {
+            Self::Memory(store) => store.len(),
+            Self::File(store) => store.memory.len(),
+            Self::Redis(store) => store.len(),
+        }
     }
 
     /// Whether there is none.

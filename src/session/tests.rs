@@ -6,10 +6,18 @@ use std::{
 
 use super::*;
 use crate::{
+    config::RedisConfig,
     identity::Identity,
-    session::{Device, NewSession, SessionStore, file::FileStore, lifetime::Lifetime},
-    store::Store,
+    session::{Device, NewSession, SessionStore, file::FileStore, lifetime::Lifetime, near::Near},
+    store::{
+        Store,
+        redis::{Event, Link},
+    },
 };
+
+mod server;
+
+use server::RedisServer;
 
 const LIFETIME: Lifetime = Lifetime {
     idle: Duration::from_secs(60),
@@ -26,22 +34,63 @@ fn stores(max_per_user: usize) -> Vec<Kept> {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(&folder.path().join("sessions.redb")).unwrap());
     let file = FileStore::open(store, max_per_user).unwrap();
+    let server = RedisServer::start();
     vec![
         Kept {
             store: SessionStore::Memory(MemoryStore::new(max_per_user)),
             _folder: None,
+            _server: None,
         },
         Kept {
             store: SessionStore::File(file),
             _folder: Some(folder),
+            _server: None,
+        },
+        Kept {
+            store: in_redis(&server, 1000, max_per_user),
+            _folder: None,
+            _server: Some(server),
         },
     ]
+}
+
+/// Those that sweep themselves.
+fn swept_stores(max_per_user: usize) -> Vec<Kept> {
+    let mut stores = stores(max_per_user);
+    stores.retain(|kept| !matches!(kept.store, SessionStore::Redis(_)));
+    stores
+}
+
+/// What a gateway has of the sessions in a Redis, with room for so many.
+fn in_redis(server: &RedisServer, near_cache: usize, max_per_user: usize) -> SessionStore {
+    let near = Arc::new(Near::new(near_cache));
+    let config = RedisConfig {
+        addresses: vec![server.address()],
+        ca: None,
+        near_cache,
+        outage_grace: Duration::ZERO,
+    };
+    let told = Arc::clone(&near);
+    let listener = move |event| {
+        if let Event::SessionEnded(key) = event {
+            told.forget(&SessionKey::from_bytes(key));
+        }
+    };
+    let link = Link::start(config, Box::new(listener)).unwrap();
+    SessionStore::Redis(RedisStore::new(Arc::new(link), near, max_per_user))
 }
 
 /// A store, and where it is kept for as long as the test lasts.
 struct Kept {
     store: SessionStore,
     _folder: Option<tempfile::TempDir>,
+    _server: Option<RedisServer>,
+}
+
+/// A session that is in no store.
+pub(super) fn session_of(user: &str, now: Timestamp) -> Arc<Session> {
+    let store = SessionStore::Memory(MemoryStore::new(1));
+    sign_in(&store, user, now).session
 }
 
 fn sign_in(store: &SessionStore, user: &str, now: Timestamp) -> NewSession {
@@ -53,16 +102,21 @@ fn sign_in(store: &SessionStore, user: &str, now: Timestamp) -> NewSession {
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread();
-    { runtime }.build().unwrap().block_on(future)
+    { runtime }.enable_all().build().unwrap().block_on(future)
 }
 
 fn is_live(store: &SessionStore, new: &NewSession, now: Timestamp) -> bool {
-    run(store.find(&new.token.key(), now)).is_some()
+    run(store.find(&new.token.key(), now)).unwrap().is_some()
 }
 
 #[test]
 fn a_session_lives_until_idle_or_absolute_expiry_and_a_use_renews_only_the_first() {
-    for Kept { store, _folder } in stores(20) {
+    for Kept {
+        store,
+        _folder,
+        _server,
+    } in stores(20)
+    {
         let session = sign_in(&store, "alice", at(0));
         assert!(is_live(&store, &session, at(59)));
         assert!(!is_live(&store, &session, at(60)));
@@ -77,7 +131,12 @@ fn a_session_lives_until_idle_or_absolute_expiry_and_a_use_renews_only_the_first
 
 #[test]
 fn sweeping_takes_out_what_has_ended_in_steps_and_nothing_else() {
-    for Kept { store, _folder } in stores(2000) {
+    for Kept {
+        store,
+        _folder,
+        _server,
+    } in swept_stores(2000)
+    {
         let sessions: Vec<_> = (0..1000).map(|_| sign_in(&store, "alice", at(0))).collect();
         for session in sessions.iter().take(300) {
             session.session.renew(at(50));
@@ -102,7 +161,12 @@ fn sweeping_takes_out_what_has_ended_in_steps_and_nothing_else() {
 
 #[test]
 fn the_oldest_session_goes_when_a_user_has_too_many() {
-    for Kept { store, _folder } in stores(2) {
+    for Kept {
+        store,
+        _folder,
+        _server,
+    } in stores(2)
+    {
         let [first, second, third] = [0, 1, 2].map(|second| sign_in(&store, "alice", at(second)));
         let other = sign_in(&store, "bob", at(3));
         let live = [&first, &second, &third, &other].map(|session| is_live(&store, session, at(4)));
@@ -112,7 +176,12 @@ fn the_oldest_session_goes_when_a_user_has_too_many() {
 
 #[test]
 fn one_session_or_all_of_a_user_can_be_ended() {
-    for Kept { store, _folder } in stores(20) {
+    for Kept {
+        store,
+        _folder,
+        _server,
+    } in stores(20)
+    {
         let [first, second, third] = [0, 1, 2].map(|second| sign_in(&store, "alice", at(second)));
         let other = sign_in(&store, "bob", at(3));
         assert!(run(store.remove(&first.token.key())).unwrap().is_some());
@@ -130,7 +199,12 @@ fn one_session_or_all_of_a_user_can_be_ended() {
 #[test]
 fn a_session_is_looked_at_once_it_has_ended_and_not_before() {
     for millis in [0, 1, 499, 999] {
-        for Kept { store, _folder } in stores(20) {
+        for Kept {
+            store,
+            _folder,
+            _server,
+        } in swept_stores(20)
+        {
             let start = Timestamp::from_unix_millis(1_000_000_000 + millis);
             let end = start.after(LIFETIME.idle);
             sign_in(&store, "alice", start);
@@ -146,7 +220,12 @@ fn a_session_is_looked_at_once_it_has_ended_and_not_before() {
 
 #[test]
 fn the_sessions_that_a_condition_names_are_ended_and_no_others() {
-    for Kept { store, _folder } in stores(20) {
+    for Kept {
+        store,
+        _folder,
+        _server,
+    } in stores(20)
+    {
         let [first, second] = [0, 1].map(|second| sign_in(&store, "alice", at(second)));
         let other = sign_in(&store, "bob", at(2));
         let ended = run(store.remove_where(|session| session.created() == at(1))).unwrap();
@@ -163,12 +242,16 @@ fn the_sessions_that_a_condition_names_are_ended_and_no_others() {
 
 #[test]
 fn sign_in_sign_out_and_sweep_of_one_user_in_parallel_leave_nothing_behind() {
-    for Kept { store, _folder } in stores(5) {
+    for Kept {
+        store,
+        _folder,
+        _server,
+    } in stores(5)
+    {
         // Each of them waits for a disk.
-        let rounds = if matches!(store, SessionStore::File(_)) {
-            40
-        } else {
-            500
+        let rounds = match store {
+            SessionStore::Memory(_) => 500,
+            SessionStore::File(_) | SessionStore::Redis(_) => 40,
         };
         let barrier = Barrier::new(4);
         std::thread::scope(|scope| {
@@ -191,4 +274,87 @@ fn sign_in_sign_out_and_sweep_of_one_user_in_parallel_leave_nothing_behind() {
         while store.sweep(at(10_000), 64) > 0 {}
         assert_eq!(store.len(), 0);
     }
+}
+
+#[test]
+fn several_gateways_of_one_redis_are_one() {
+    let server = RedisServer::start();
+    let [one, other] = [0, 1].map(|_| in_redis(&server, 1000, 3));
+    let session = sign_in(&one, "alice", at(0));
+    assert!(
+        is_live(&other, &session, at(1)),
+        "what one has made the other knows"
+    );
+    let seen = run(other.find(&session.token.key(), at(1))).unwrap().unwrap();
+    assert_eq!(seen.identity(), session.session.identity());
+    assert_eq!(seen.handle(), session.session.handle());
+
+    seen.renew(at(50));
+    run(other.write_uses()).unwrap();
+    assert!(
+        is_live(&one, &session, at(100)),
+        "what was used there is not idle here"
+    );
+
+    let more = [1, 2, 3].map(|second| sign_in(&other, "alice", at(second)));
+    let live = run(one.of_user(&UserName::parse("alice").unwrap(), at(3))).unwrap();
+    assert_eq!(live.len(), 3, "all count together");
+    assert!(run(other.remove(&more[2].token.key())).unwrap().is_some());
+    assert!(!is_live(&other, &more[2], at(3)));
+    assert_eq!(
+        run(one.remove_user(&UserName::parse("alice").unwrap())).unwrap(),
+        2
+    );
+    for session in &more {
+        assert!(!is_live(&one, session, at(3)));
+    }
+}
+
+#[test]
+fn more_sessions_than_a_gateway_remembers_all_go_on_and_none_is_idle_that_is_used() {
+    let server = RedisServer::start();
+    let store = in_redis(&server, 8, 1000);
+    let sessions: Vec<_> = (0..64).map(|_| sign_in(&store, "alice", at(0))).collect();
+    for now in [40, 80, 120] {
+        for session in &sessions {
+            let found = run(store.find(&session.token.key(), at(now)))
+                .unwrap()
+                .expect("it is used");
+            found.renew(at(now));
+        }
+        run(store.write_uses()).unwrap();
+    }
+    assert!(
+        store.len() <= 16,
+        "it remembers no more than it may: {}",
+        store.len()
+    );
+}
+
+#[test]
+fn what_somebody_takes_out_of_the_redis_by_hand_is_found_out_with_the_next_use_that_is_written() {
+    let server = RedisServer::start();
+    let store = in_redis(&server, 100, 20);
+    let session = sign_in(&store, "alice", at(0));
+    server.ask("FLUSHALL");
+    session.session.renew(at(30));
+    run(store.write_uses()).unwrap();
+    assert!(!is_live(&store, &session, at(31)));
+}
+
+#[test]
+fn without_its_redis_a_gateway_knows_nothing_and_says_so() {
+    let server = RedisServer::start();
+    let store = in_redis(&server, 100, 20);
+    let session = sign_in(&store, "alice", at(0));
+    drop(server);
+    // What is remembered counts for a moment longer.
+    while run(store.find(&session.token.key(), at(1))).is_ok() {}
+    let name = UserName::parse("alice").unwrap();
+    assert!(run(store.remove(&session.token.key())).is_err());
+    assert!(run(store.remove_user(&name)).is_err());
+    assert!(run(store.of_user(&name, at(1))).is_err());
+    let identity = Arc::clone(session.session.identity());
+    let device = session.session.device().clone();
+    assert!(run(store.create(identity, device, LIFETIME, at(2))).is_err());
 }

@@ -9,10 +9,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        mpsc::{self, RecvTimeoutError},
-    },
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -22,7 +19,7 @@ use redb::{
 };
 use tokio::sync::oneshot;
 
-use super::{Key, Record, Table};
+use super::{Key, Record, StoreError, Table};
 use crate::clock::Timestamp;
 
 /// What the database may keep of itself in memory. Records are read at the start alone.
@@ -44,61 +41,6 @@ pub(super) enum Change {
     /// In the place of what is there, and of nothing.
     Update(Table, Record),
     Remove(Table, Key),
-}
-
-/// Why the database cannot be used.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StoreError {
-    /// It can neither be read nor made.
-    #[error("cannot use {}", path.display())]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: Arc<redb::Error>,
-    },
-    /// What is in it is no database, or a broken one.
-    #[error("{} is damaged; put a copy of it back, or move it away, and with it every sign-in and revocation that it holds", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        #[source]
-        source: Arc<redb::Error>,
-    },
-    /// Another process has it open.
-    #[error("{} is used by another gateway; each needs a `state` of its own in [server]", path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The thread that writes is gone.
-    #[error("nothing can be written to {} any more", path.display())]
-    Ended {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-impl StoreError {
-    fn new(path: &Path, error: redb::Error) -> Self {
-        let (path, source) = (path.to_owned(), Arc::new(error));
-        match &*source {
-            redb::Error::DatabaseAlreadyOpen => Self::InUse { path },
-            redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) => Self::Damaged { path, source },
-            // What does not begin as a database does.
-            redb::Error::Io(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-                ) =>
-            {
-                Self::Damaged { path, source }
-            }
-            _ => Self::Unusable { path, source },
-        }
-    }
 }
 
 /// For how long one is tried for that another process has, which may be about to let go of it.
@@ -132,19 +74,33 @@ struct Batch {
 }
 
 /// What becomes of changes.
-pub(super) struct Written {
-    path: PathBuf,
-    done: Option<oneshot::Receiver<Result<(), StoreError>>>,
+pub(super) enum Written {
+    /// It is being done.
+    Underway {
+        path: PathBuf,
+        done: Option<oneshot::Receiver<Result<(), StoreError>>>,
+    },
+    /// There is nothing to do.
+    Nothing,
 }
 
 impl Written {
+    /// Of no changes.
+    pub(super) fn nothing() -> Self {
+        Self::Nothing
+    }
+
     /// Waits until they are on the disk.
     ///
     /// # Errors
     /// They could not be written.
     pub(super) async fn done(self) -> Result<(), StoreError> {
-        let ended = StoreError::Ended { path: self.path };
-        match self.done {
+        let (path, done) = match self {
+            Self::Nothing => return Ok(()),
+            Self::Underway { path, done } => (path, done),
+        };
+        let ended = StoreError::Ended { path };
+        match done {
             None => Err(ended),
             Some(done) => done.await.unwrap_or(Err(ended)),
         }
@@ -211,9 +167,9 @@ impl Journal {
         self.send(changes, true)
     }
 
-    /// What is said of a file in which something cannot be read.
-    pub(super) fn damaged(&self, what: &str) -> StoreError {
-        StoreError::new(&self.path, redb::Error::Corrupted(what.to_owned()))
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Lets go of the file.
@@ -233,7 +189,7 @@ impl Journal {
             .sender
             .as_ref()
             .map(|sender| sender.send(Message::Write(batch)));
-        Written {
+        Written::Underway {
             path: self.path.clone(),
             done: matches!(sent, Some(Ok(()))).then_some(receiver),
         }

@@ -1,27 +1,28 @@
 //! What has to be remembered beyond a request, and beyond a restart: small records, each with its owner and its end.
 //!
 //! [`records`] holds them in memory, where they are read; [`journal`] writes every change to an embedded database before
-//! it is answered. Nobody waits for a disk to read. What a record says is the business of whoever put it there.
+//! it is answered, or [`redis`] to where other gateways see it. Nobody waits for a disk to read. What a record says is the business of whoever put it there.
 
 use std::{
-    fmt,
     path::Path,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, MutexGuard, atomic::Ordering},
 };
-
-use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
 
+mod error;
 mod journal;
+mod key;
 mod records;
+pub mod redis;
+mod tables;
 
-pub use journal::StoreError;
+pub use error::StoreError;
 use journal::{Change, Journal, Written};
+pub use key::{Key, Owner, Record};
 use records::Records;
+use redis::records::Shared;
+pub use tables::Tables;
 
 /// What records are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,106 +65,20 @@ impl Table {
     }
 }
 
-/// A record's place: whose it is, and which of theirs. Both as hashes: whoever reads the file learns no name from it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
-    owner: Owner,
-    id: [u8; 16],
-}
-
-/// Whose a record is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Owner([u8; 16]);
-
-impl Owner {
-    /// The owner of this name.
-    pub fn of(name: &str) -> Self {
-        Self(half(Sha256::digest(name)))
-    }
-
-    /// From bytes that [`Owner::bytes`] gave.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// For a token that leads to its record.
-    pub fn bytes(self) -> [u8; 16] {
-        self.0
-    }
-
-    /// Where its record of this name is.
-    pub fn key(self, id: impl AsRef<[u8]>) -> Key {
-        Key {
-            owner: self,
-            id: half(Sha256::digest(id)),
-        }
-    }
-}
-
-impl Key {
-    /// From bytes that [`Key::bytes`] gave, or from the name of something that has one of its own.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        let [owner, id] = [bytes.split_at(16).0, bytes.split_at(16).1].map(|half| {
-            let mut bytes = [0; 16];
-            bytes.copy_from_slice(half);
-            bytes
-        });
-        Self {
-            owner: Owner(owner),
-            id,
-        }
-    }
-
-    /// All of it.
-    pub fn bytes(self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        let (owner, id) = bytes.split_at_mut(16);
-        owner.copy_from_slice(&self.owner.0);
-        id.copy_from_slice(&self.id);
-        bytes
-    }
-
-    fn of_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self::from_bytes)
-    }
-}
-
-/// The first half: 128 bits that nobody can aim at.
-fn half(digest: impl Into<[u8; 32]>) -> [u8; 16] {
-    let mut half = [0; 16];
-    half.copy_from_slice(digest.into().split_at(16).0);
-    half
-}
-
-impl fmt::Debug for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Owner(…)")
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(…)")
-    }
-}
-
-/// A record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// Where it is.
-    pub key: Key,
-    /// What it says.
-    pub value: Vec<u8>,
-    /// From when on it does not count any more.
-    pub expires: Timestamp,
-}
-
 /// All records.
 #[derive(Debug)]
 pub struct Store {
-    tables: [Mutex<Records>; Table::ALL.len()],
-    journal: Journal,
-    taken_back: AtomicU64,
+    tables: Arc<Tables>,
+    backing: Backing,
+}
+
+/// Where records are written.
+#[derive(Debug)]
+enum Backing {
+    /// To a file of this gateway's.
+    Journal(Journal),
+    /// To a Redis, which other gateways share. Refresh tokens are read there as well.
+    Redis(Shared),
 }
 
 impl Store {
@@ -184,18 +99,40 @@ impl Store {
         Self::of(Journal::open_or_make(file)?)
     }
 
+    /// Records that are in a Redis. `tables` must be what its link tells of.
+    pub fn shared(link: Arc<redis::Link>, tables: Arc<Tables>) -> Self {
+        Self {
+            tables,
+            backing: Backing::Redis(Shared::new(link)),
+        }
+    }
+
+    /// Waits until what is in memory counts: it may have missed what other gateways have done.
+    ///
+    /// # Errors
+    /// It cannot be found out.
+    pub async fn trusted(&self) -> Result<(), StoreError> {
+        match &self.backing {
+            Backing::Journal(_) => Ok(()),
+            Backing::Redis(shared) => match shared.link().is_trusted() {
+                true => Ok(()),
+                false => shared.link().trusted().await,
+            },
+        }
+    }
+
     /// Lets go of the file after whatever was written so far: another gateway is about to take this one's place. What is
     /// changed from now on is written where nobody else has it by then.
     pub fn release(&self) {
-        self.journal.release();
+        if let Backing::Journal(journal) = &self.backing {
+            journal.release();
+        }
     }
 
     fn of((journal, found): (Journal, Vec<(Table, Record)>)) -> Result<Self, StoreError> {
-        let tables: [Mutex<Records>; Table::ALL.len()] = Default::default();
         let store = Self {
-            tables,
-            journal,
-            taken_back: AtomicU64::new(1),
+            tables: Arc::default(),
+            backing: Backing::Journal(journal),
         };
         for (table, record) in found {
             store.table(table).put(record);
@@ -205,41 +142,71 @@ impl Store {
 
     /// Another number each time that a credential was taken back: whoever was found good under this one still is.
     pub fn generation(&self) -> u64 {
-        self.taken_back.load(Ordering::Acquire)
+        self.tables.taken_back.load(Ordering::Acquire)
     }
 
-    /// What a record says, if it is there and counts.
+    /// What a record of a table says that is read with each request, if it is there and counts.
     pub fn get(&self, table: Table, key: &Key, now: Timestamp) -> Option<Record> {
         let records = self.table(table);
         records.get(key).filter(|record| now < record.expires).cloned()
     }
 
+    /// What a record says, if it is there and counts.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn read(&self, table: Table, key: &Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        match &self.backing {
+            Backing::Journal(_) => Ok(self.get(table, key, now)),
+            Backing::Redis(shared) => Ok(shared.get(key).await?.filter(|record| now < record.expires)),
+        }
+    }
+
     /// All records of an owner that count, the one that ends first at the front.
-    pub fn of_owner(&self, table: Table, owner: Owner, now: Timestamp) -> Vec<Record> {
-        let records = self.table(table);
-        let mut found: Vec<Record> = records
-            .of_owner(owner)
-            .filter(|record| now < record.expires)
-            .cloned()
-            .collect();
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub async fn of_owner(
+        &self,
+        table: Table,
+        owner: Owner,
+        now: Timestamp,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut found = match &self.backing {
+            Backing::Journal(_) => self.table(table).of_owner(owner).cloned().collect(),
+            Backing::Redis(shared) => shared.of_owner(owner).await?,
+        };
+        found.retain(|record| now < record.expires);
         found.sort_by_key(|record| record.expires);
-        found
+        Ok(found)
     }
 
     /// All records that count.
-    pub fn all(&self, table: Table, now: Timestamp) -> Vec<Record> {
-        self.table(table).counting(now)
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub async fn all(&self, table: Table, now: Timestamp) -> Result<Vec<Record>, StoreError> {
+        let mut all = match &self.backing {
+            Backing::Journal(_) => self.table(table).counting(now),
+            Backing::Redis(shared) => shared.all().await?,
+        };
+        all.retain(|record| now < record.expires);
+        Ok(all)
     }
 
     /// Puts a record in.
     ///
     /// # Errors
     /// It could not be written, and so is not there.
-    pub async fn put(&self, table: Table, record: Record) -> Result<(), StoreError> {
+    pub async fn put(&self, table: Table, record: Record, now: Timestamp) -> Result<(), StoreError> {
+        let journal = match &self.backing {
+            Backing::Journal(journal) => journal,
+            Backing::Redis(shared) => return shared.put(&record, now).await,
+        };
         let written = {
             let mut records = self.table(table);
             records.put(record.clone());
-            self.journal.write(vec![Change::Put(table, record.clone())])
+            journal.write(vec![Change::Put(table, record.clone())])
         };
         self.note(table);
         let result = written.done().await;
@@ -259,13 +226,17 @@ impl Store {
     /// # Errors
     /// It could not be written, and all is as it was.
     pub async fn replace(&self, table: Table, was: &Record, record: Record) -> Result<bool, StoreError> {
+        let journal = match &self.backing {
+            Backing::Journal(journal) => journal,
+            Backing::Redis(shared) => return shared.replace(was, &record).await,
+        };
         let written = {
             let mut records = self.table(table);
             if records.get(&was.key) != Some(was) {
                 return Ok(false);
             }
             records.put(record.clone());
-            self.journal.write(vec![Change::Put(table, record.clone())])
+            journal.write(vec![Change::Put(table, record.clone())])
         };
         let result = written.done().await;
         if result.is_err() {
@@ -297,7 +268,16 @@ impl Store {
             self.note(table);
             changes.push(Change::Put(table, record));
         }
-        self.journal.insist(changes).done().await
+        match &self.backing {
+            Backing::Journal(journal) => journal.insist(changes).done().await,
+            Backing::Redis(shared) => {
+                let records = changes.into_iter().filter_map(|change| match change {
+                    Change::Put(table, record) => Some((table, record)),
+                    Change::Update(..) | Change::Remove(..) => None,
+                });
+                shared.take_back(records.collect(), ends).await
+            }
+        }
     }
 
     /// Takes a record out, at once; whether it was there.
@@ -305,12 +285,16 @@ impl Store {
     /// # Errors
     /// As with [`Store::take_back`].
     pub async fn remove(&self, table: Table, key: Key) -> Result<bool, StoreError> {
+        let journal = match &self.backing {
+            Backing::Journal(journal) => journal,
+            Backing::Redis(shared) => return shared.remove(&key).await,
+        };
         let written = {
             let mut records = self.table(table);
             if records.remove(&key).is_none() {
                 return Ok(false);
             }
-            self.journal.insist(vec![Change::Remove(table, key)])
+            journal.insist(vec![Change::Remove(table, key)])
         };
         written.done().await.map(|()| true)
     }
@@ -326,7 +310,9 @@ impl Store {
     /// # Errors
     /// It could not be written.
     pub async fn write(&self, table: Table, record: Record) -> Result<(), StoreError> {
-        self.journal.write(vec![Change::Put(table, record)]).done().await
+        self.write_all(vec![Change::Put(table, record)], false)
+            .done()
+            .await
     }
 
     /// Writes records of a table that somebody else holds anew, but brings none back that was erased before.
@@ -335,7 +321,7 @@ impl Store {
     /// They could not be written.
     pub async fn update(&self, table: Table, records: Vec<Record>) -> Result<(), StoreError> {
         let changes = records.into_iter().map(|record| Change::Update(table, record));
-        self.journal.write(changes.collect()).done().await
+        self.write_all(changes.collect(), false).done().await
     }
 
     /// Erases records of a table that somebody else holds. Where they cannot be erased now, they are with whatever can be
@@ -354,12 +340,25 @@ impl Store {
 
     fn insist_on_erasing(&self, table: Table, keys: Vec<Key>) -> Written {
         let changes = keys.into_iter().map(|key| Change::Remove(table, key));
-        self.journal.insist(changes.collect())
+        self.write_all(changes.collect(), true)
+    }
+
+    fn write_all(&self, changes: Vec<Change>, insists: bool) -> Written {
+        match (&self.backing, insists) {
+            (Backing::Journal(journal), true) => journal.insist(changes),
+            (Backing::Journal(journal), false) => journal.write(changes),
+            // Whoever holds records of their own has them there already.
+            (Backing::Redis(_), _) => Written::nothing(),
+        }
     }
 
     /// What is said of a file in which something cannot be read.
     pub fn damaged(&self, what: &str) -> StoreError {
-        self.journal.damaged(what)
+        let path = match &self.backing {
+            Backing::Journal(journal) => journal.path(),
+            Backing::Redis(_) => Path::new("the Redis"),
+        };
+        StoreError::new(path, ::redb::Error::Corrupted(what.to_owned()))
     }
 
     /// Takes up to `most` records out whose time has come; how many there were.
@@ -372,7 +371,7 @@ impl Store {
             if !over.is_empty() {
                 let gone = over.into_iter().map(|key| Change::Remove(table, key));
                 // Nobody waits for it: were it lost, it would be swept again after the next start.
-                drop(self.journal.insist(gone.collect()));
+                drop(self.write_all(gone.collect(), true));
             }
         }
         swept
@@ -389,21 +388,11 @@ impl Store {
     }
 
     fn table(&self, table: Table) -> MutexGuard<'_, Records> {
-        let [refresh_tokens, revoked_tokens, signed_out, sessions] = &self.tables;
-        let records = match table {
-            Table::RefreshTokens => refresh_tokens,
-            Table::RevokedTokens => revoked_tokens,
-            Table::SignedOut => signed_out,
-            Table::Sessions => sessions,
-        };
-        records.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.table(table)
     }
 
-    /// After the record is there: whoever sees the new generation finds it.
     fn note(&self, table: Table) {
-        if table.takes_back() {
-            self.taken_back.fetch_add(1, Ordering::Release);
-        }
+        self.tables.note(table);
     }
 }
 

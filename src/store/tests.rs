@@ -35,7 +35,7 @@ fn a_record_counts_until_its_end_and_is_its_owners() {
     let other = record("bob", "1", "other", 30);
     run(async {
         for record in [&one, &two, &other] {
-            store.put(TABLE, record.clone()).await.unwrap();
+            store.put(TABLE, record.clone(), at(0)).await.unwrap();
         }
     });
     assert_eq!(store.get(TABLE, &one.key, at(19)), Some(one.clone()));
@@ -45,7 +45,7 @@ fn a_record_counts_until_its_end_and_is_its_owners() {
         "not at its end any more"
     );
     assert_eq!(store.get(Table::RevokedTokens, &one.key, at(0)), None);
-    let owners = |owner, now| store.of_owner(TABLE, Owner::of(owner), at(now));
+    let owners = |owner, now| run(store.of_owner(TABLE, Owner::of(owner), at(now))).unwrap();
     assert_eq!(owners("alice", 0), [two.clone(), one.clone()]);
     assert_eq!(owners("alice", 10), [one]);
     assert_eq!(owners("bob", 0), [other]);
@@ -59,7 +59,7 @@ fn of_several_who_replace_a_record_one_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     let first = record("alice", "1", "0", 100);
-    run(store.put(TABLE, first.clone())).unwrap();
+    run(store.put(TABLE, first.clone(), at(0))).unwrap();
     let succeeded: usize = std::thread::scope(|scope| {
         let tries = (0..16).map(|index| {
             let (store, first) = (&store, &first);
@@ -91,7 +91,7 @@ fn what_was_answered_is_there_after_a_restart_and_what_was_taken_out_is_not() {
         );
         run(async {
             for record in [&kept, &gone, &over] {
-                store.put(TABLE, record.clone()).await.unwrap();
+                store.put(TABLE, record.clone(), at(0)).await.unwrap();
             }
             let revoked = record("alice", "token", "", 50);
             store
@@ -106,7 +106,10 @@ fn what_was_answered_is_there_after_a_restart_and_what_was_taken_out_is_not() {
         assert_eq!(mode & 0o777, 0o700);
     }
     let store = open(&folder);
-    assert_eq!(store.of_owner(TABLE, Owner::of("alice"), at(0)), [kept]);
+    assert_eq!(
+        run(store.of_owner(TABLE, Owner::of("alice"), at(0))).unwrap(),
+        [kept]
+    );
     let token = Owner::of("alice").key("token");
     assert!(store.get(Table::RevokedTokens, &token, at(49)).is_some());
     assert_eq!(
@@ -121,7 +124,7 @@ fn whoever_takes_something_back_changes_the_generation_when_it_counts() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     let before = store.generation();
-    run(store.put(TABLE, record("alice", "1", "", 10))).unwrap();
+    run(store.put(TABLE, record("alice", "1", "", 10), at(0))).unwrap();
     assert_eq!(store.generation(), before, "nothing was taken back");
     run(store.take_back(vec![(Table::RevokedTokens, record("alice", "1", "", 10))], &[])).unwrap();
     assert_ne!(store.generation(), before);
@@ -131,7 +134,7 @@ fn whoever_takes_something_back_changes_the_generation_when_it_counts() {
 fn a_damaged_file_is_named_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state/tokens.redb");
-    run(open(&folder).put(TABLE, record("alice", "1", "one", 10))).unwrap();
+    run(open(&folder).put(TABLE, record("alice", "1", "one", 10), at(0))).unwrap();
     let whole = fs::read(&path).unwrap();
     let truncated = &whole[..whole.len() / 2];
     let mut scribbled = whole.clone();
@@ -160,7 +163,7 @@ fn a_damaged_file_is_named_and_left_as_it_is() {
 fn two_gateways_do_not_write_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
-    run(store.put(TABLE, record("alice", "1", "", 10))).unwrap();
+    run(store.put(TABLE, record("alice", "1", "", 10), at(0))).unwrap();
     let path = folder.path().join("state/tokens.redb");
     let error = Store::open(&path).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error:?}");
@@ -171,13 +174,13 @@ fn a_gateway_that_stops_lets_go_for_the_next_and_writes_what_nobody_else_can() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state/tokens.redb");
     let old = open(&folder);
-    run(old.put(TABLE, record("alice", "1", "one", 10))).unwrap();
+    run(old.put(TABLE, record("alice", "1", "one", 10), at(0))).unwrap();
     old.release();
-    run(old.put(TABLE, record("alice", "2", "two", 10))).unwrap();
+    run(old.put(TABLE, record("alice", "2", "two", 10), at(0))).unwrap();
     let new = Store::open(&path).unwrap();
     assert_eq!(new.len(TABLE), 2, "it has what was written before and after");
-    assert!(run(old.put(TABLE, record("alice", "3", "three", 10))).is_err());
-    run(new.put(TABLE, record("alice", "4", "four", 10))).unwrap();
+    assert!(run(old.put(TABLE, record("alice", "3", "three", 10), at(0))).is_err());
+    run(new.put(TABLE, record("alice", "4", "four", 10), at(0))).unwrap();
     drop(old);
     drop(new);
     assert_eq!(open(&folder).len(TABLE), 3);
@@ -198,7 +201,7 @@ fn where_nothing_can_be_written_nothing_is_promised_and_what_is_taken_back_count
     let token = record("alice", "1", "one", 1000);
     let revoked = record("alice", "2", "", 1000);
     run(async {
-        assert!(store.put(TABLE, token.clone()).await.is_err());
+        assert!(store.put(TABLE, token.clone(), at(0)).await.is_err());
         assert_eq!(store.get(TABLE, &token.key, at(0)), None, "it was refused");
         let taken_back = store
             .take_back(vec![(Table::RevokedTokens, revoked.clone())], &[])
@@ -207,7 +210,7 @@ fn where_nothing_can_be_written_nothing_is_promised_and_what_is_taken_back_count
         assert!(store.get(Table::RevokedTokens, &revoked.key, at(0)).is_some());
         // The disk is well again: what was owed is written with whatever comes next.
         fs::remove_file(&state).unwrap();
-        store.put(TABLE, token.clone()).await.unwrap();
+        store.put(TABLE, token.clone(), at(0)).await.unwrap();
     });
     drop(store);
     let store = open(&folder);
@@ -222,7 +225,10 @@ fn the_sweep_takes_as_many_as_it_may_and_no_live_one() {
     run(async {
         for end in 1..=30 {
             let name = end.to_string();
-            store.put(TABLE, record("alice", &name, "", end)).await.unwrap();
+            store
+                .put(TABLE, record("alice", &name, "", end), at(0))
+                .await
+                .unwrap();
             let ends = at(end).after(Duration::from_secs(1));
             let revoked = Record {
                 expires: ends,

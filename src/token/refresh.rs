@@ -149,8 +149,8 @@ impl RefreshTokens {
             value: written(&grant, name, &secret),
             expires: now.after(lifetime),
         };
-        self.store.put(Table::RefreshTokens, record).await?;
-        let all = self.store.of_owner(Table::RefreshTokens, owner, now);
+        self.store.put(Table::RefreshTokens, record, now).await?;
+        let all = self.store.of_owner(Table::RefreshTokens, owner, now).await?;
         let surplus = all.len().saturating_sub(self.most);
         for oldest in all.into_iter().take(surplus) {
             self.store.remove(Table::RefreshTokens, oldest.key).await?;
@@ -162,11 +162,12 @@ impl RefreshTokens {
     ///
     /// # Errors
     /// It stands for nothing, or not any more.
-    pub fn find(&self, token: &str, now: Timestamp) -> Result<Redeemable, RefreshError> {
+    pub async fn find(&self, token: &str, now: Timestamp) -> Result<Redeemable, RefreshError> {
         let (owner, name, secret) = parts(token).ok_or(RefreshError::Unknown)?;
         let record = self
             .store
-            .get(Table::RefreshTokens, &owner.key(name), now)
+            .read(Table::RefreshTokens, &owner.key(name), now)
+            .await?
             .ok_or(RefreshError::Unknown)?;
         let stored = Stored::read(record).ok_or(RefreshError::Unknown)?;
         let is_current: bool = stored.secret.as_bytes().ct_eq(secret.as_bytes()).into();
@@ -178,26 +179,35 @@ impl RefreshTokens {
     }
 
     /// All grants of somebody that go on.
-    pub fn of_user(&self, user: &UserName, now: Timestamp) -> Vec<Redeemable> {
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub async fn of_user(&self, user: &UserName, now: Timestamp) -> Result<Vec<Redeemable>, StoreError> {
         let owner = Owner::of(user.as_str());
-        let all = self.store.of_owner(Table::RefreshTokens, owner, now).into_iter();
-        all.filter_map(Stored::read)
-            .map(|stored| stored.redeemable)
-            .collect()
+        let all = self.store.of_owner(Table::RefreshTokens, owner, now).await?;
+        Ok(redeemable(all))
     }
 
     /// All grants that go on.
-    pub fn all(&self, now: Timestamp) -> Vec<Redeemable> {
-        let all = self.store.all(Table::RefreshTokens, now).into_iter();
-        all.filter_map(Stored::read)
-            .map(|stored| stored.redeemable)
-            .collect()
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub async fn all(&self, now: Timestamp) -> Result<Vec<Redeemable>, StoreError> {
+        Ok(redeemable(self.store.all(Table::RefreshTokens, now).await?))
     }
 
     /// The grant of this public name, where it goes on.
-    pub fn find_grant(&self, user: &UserName, id: &str, now: Timestamp) -> Option<Redeemable> {
-        let mut all = self.of_user(user, now).into_iter();
-        all.find(|found| found.grant.id == id)
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn find_grant(
+        &self,
+        user: &UserName,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<Redeemable>, StoreError> {
+        let mut all = self.of_user(user, now).await?.into_iter();
+        Ok(all.find(|found| found.grant.id == id))
     }
 
     /// Uses a refresh token up; the one after it. Of several who try at once, one succeeds.
@@ -231,6 +241,11 @@ impl RefreshTokens {
     pub fn place(redeemable: &Redeemable) -> (Table, crate::store::Key) {
         (Table::RefreshTokens, redeemable.record.key)
     }
+}
+
+fn redeemable(records: Vec<Record>) -> Vec<Redeemable> {
+    let stored = records.into_iter().filter_map(Stored::read);
+    stored.map(|stored| stored.redeemable).collect()
 }
 
 /// A fresh token, and the hash of its secret.

@@ -57,6 +57,14 @@ impl Revocations {
         Self { store }
     }
 
+    /// Waits until all is known that was taken back, here or at another gateway.
+    ///
+    /// # Errors
+    /// It cannot be found out: no token of ours counts meanwhile.
+    pub async fn known(&self) -> Result<(), StoreError> {
+        self.store.trusted().await
+    }
+
     /// Whether a person's token was taken back. Costs a look at one number, until somebody takes back anything.
     pub fn cover(&self, token: &OwnToken, user: &UserName, now: Timestamp) -> bool {
         // Before the look: should one be taken back meanwhile, what is noted is the older generation.

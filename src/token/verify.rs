@@ -11,7 +11,7 @@ use super::{
     keys::Key,
     trust::{self, Trust, TrustedKey},
 };
-use crate::{clock::Timestamp, config::TokenConfig, identity::Identity};
+use crate::{clock::Timestamp, config::TokenConfig, identity::Identity, store::StoreError};
 
 /// The longest token that is looked at, in bytes. A header field holds 8 KiB nearly everywhere.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -62,6 +62,9 @@ pub enum TokenError {
     /// It has the form of a personal token, and is none, not any more, or has expired.
     #[error("there is no such personal token")]
     NoPersonalToken,
+    /// It cannot be found out whether it was taken back.
+    #[error("it cannot be found out whether the token was revoked")]
+    Unchecked(#[from] StoreError),
     /// It was taken back before its time.
     #[error("the token was revoked")]
     Revoked,

@@ -25,6 +25,7 @@ mod portal;
 mod rewriting;
 mod server;
 mod sessions;
+mod shared_sessions;
 mod sign_in;
 mod tokens;
 mod transports;

@@ -6,6 +6,7 @@ mod listen;
 pub mod log;
 pub mod login;
 pub mod proxies;
+pub mod redis;
 pub mod route;
 pub mod server;
 pub mod session;

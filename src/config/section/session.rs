@@ -2,7 +2,10 @@
 
 use crate::config::{
     reader::{Table, Value},
-    section::server::PublicUrl,
+    section::{
+        redis::{self, RedisConfig, RedisKeys},
+        server::PublicUrl,
+    },
 };
 use std::{
     path::{Path, PathBuf},
@@ -16,6 +19,8 @@ pub enum SessionStoreConfig {
     Memory,
     /// In the process, and in this file.
     File(PathBuf),
+    /// In a Redis, which several gateways share.
+    Redis(RedisConfig),
 }
 
 /// `[session]`, checked.
@@ -46,18 +51,17 @@ impl SessionConfig {
     const MAX_PER_USER: usize = 20;
 
     pub(in crate::config) fn read(mut table: Table<'_, '_>, public_url: &PublicUrl, folder: &Path) -> Self {
-        let store = table.take("store").and_then(|store| {
-            store.parsed(|text| match text.split_once(':') {
-                None if text == "memory" => Ok(SessionStoreConfig::Memory),
-                Some(("file", path)) if !path.is_empty() => Ok(SessionStoreConfig::File(folder.join(path))),
-                Some(("redis" | "rediss", _)) => Err(format!(
-                    "the session store \"{text}\" is not built yet; this version has \"memory\" and \"file:PATH\""
-                )),
-                _ => Err(format!(
-                    "there is no session store \"{text}\"; write \"memory\", or \"file:state/sessions.redb\""
-                )),
-            })
-        });
+        let of_redis = RedisKeys::take(&mut table);
+        let store = table.take("store");
+        let store = match store {
+            Some(store) if redis::is_redis(&store) => {
+                redis::addresses(store).map(|addresses| SessionStoreConfig::Redis(of_redis.config(addresses)))
+            }
+            store => {
+                of_redis.reject();
+                store.and_then(|store| store.parsed(|text| here(text, folder)))
+            }
+        };
         let cookie = table
             .take("cookie")
             .and_then(|value| value.parsed(|name| cookie_name(name, public_url)));
@@ -95,6 +99,17 @@ impl SessionConfig {
         };
         table.finish(&["cookie_domain"]);
         session
+    }
+}
+
+/// A store that is no Redis.
+fn here(text: &str, folder: &Path) -> Result<SessionStoreConfig, String> {
+    match text.split_once(':') {
+        None if text == "memory" => Ok(SessionStoreConfig::Memory),
+        Some(("file", path)) if !path.is_empty() => Ok(SessionStoreConfig::File(folder.join(path))),
+        _ => Err(format!(
+            "there is no session store \"{text}\"; write \"memory\", \"file:state/sessions.redb\" or \"redis://HOST:PORT\""
+        )),
     }
 }
 

@@ -35,7 +35,7 @@ fn each_is_good_once_and_brings_the_next_until_the_grant_is_over() {
     let (begun, mut token) = begin(&tokens, "alice", NOW);
     for use_ in 1..10 {
         let now = NOW.after(LIFETIME / 10 * use_);
-        let found = tokens.find(token.expose_secret(), now).unwrap();
+        let found = run(tokens.find(token.expose_secret(), now)).unwrap();
         assert_eq!(found.grant, begun);
         let (grant, next) = run(tokens.redeem(found)).unwrap();
         assert_eq!(grant, begun, "it stays what it was");
@@ -44,9 +44,9 @@ fn each_is_good_once_and_brings_the_next_until_the_grant_is_over() {
     }
     let end = NOW.after(LIFETIME);
     let last = Timestamp::from_unix_millis(end.unix_millis() - 1);
-    assert!(tokens.find(token.expose_secret(), last).is_ok());
+    assert!(run(tokens.find(token.expose_secret(), last)).is_ok());
     assert!(matches!(
-        tokens.find(token.expose_secret(), end),
+        run(tokens.find(token.expose_secret(), end)),
         Err(RefreshError::Unknown)
     ));
 }
@@ -58,7 +58,7 @@ fn one_that_was_used_is_recognised_however_many_came_after_it_and_after_a_restar
         let tokens = tokens(&folder, 20);
         let (_, mut token) = begin(&tokens, "alice", NOW);
         let uses = (0..5).map(|_| {
-            let found = tokens.find(token.expose_secret(), NOW).unwrap();
+            let found = run(tokens.find(token.expose_secret(), NOW)).unwrap();
             let (_, next) = run(tokens.redeem(found)).unwrap();
             std::mem::replace(&mut token, next)
         });
@@ -66,7 +66,7 @@ fn one_that_was_used_is_recognised_however_many_came_after_it_and_after_a_restar
     };
     let tokens = tokens(&folder, 20);
     for token in used {
-        let Err(RefreshError::Reused(reused)) = tokens.find(token.expose_secret(), NOW) else {
+        let Err(RefreshError::Reused(reused)) = run(tokens.find(token.expose_secret(), NOW)) else {
             panic!("it was used");
         };
         assert_eq!(reused.grant.user.as_str(), "alice");
@@ -82,7 +82,13 @@ fn of_many_who_use_one_at_once_one_succeeds_and_all_others_are_found_out() {
         let results: Vec<_> = std::thread::scope(|scope| {
             let uses = (0..8).map(|_| {
                 let (tokens, token) = (&tokens, &token);
-                scope.spawn(move || run(tokens.redeem(tokens.find(token.expose_secret(), NOW)?)))
+                scope.spawn(move || {
+                    run(async {
+                        tokens
+                            .redeem(tokens.find(token.expose_secret(), NOW).await?)
+                            .await
+                    })
+                })
             });
             let uses: Vec<_> = uses.collect();
             uses.into_iter().map(|one| one.join().unwrap()).collect()
@@ -119,12 +125,12 @@ fn what_is_none_of_ours_is_unknown_whatever_it_is() {
         ("another owner", changed(0)),
         ("another grant", changed(16)),
     ] {
-        let found = tokens.find(&shown, NOW);
+        let found = run(tokens.find(&shown, NOW));
         assert!(matches!(found, Err(RefreshError::Unknown)), "{what}: {found:?}");
     }
     // Its secret is what tells the one that can be used from those that were.
     assert!(matches!(
-        tokens.find(&changed(32), NOW),
+        run(tokens.find(&changed(32), NOW)),
         Err(RefreshError::Reused(_))
     ));
 }
@@ -139,11 +145,17 @@ fn an_access_tokens_name_for_the_grant_opens_nothing() {
         .unwrap();
     let name = URL_SAFE_NO_PAD.decode(&grant.id).unwrap();
     assert!(!bytes.windows(name.len()).any(|window| window == name));
-    let found = tokens.find_grant(&grant.user, &grant.id, NOW).unwrap();
+    let found = run(tokens.find_grant(&grant.user, &grant.id, NOW))
+        .unwrap()
+        .unwrap();
     assert_eq!(found.grant, grant);
     let (bob, other) = (UserName::parse("bob").unwrap(), "A".repeat(22));
-    assert!(tokens.find_grant(&bob, &grant.id, NOW).is_none());
-    assert!(tokens.find_grant(&grant.user, &other, NOW).is_none());
+    assert!(run(tokens.find_grant(&bob, &grant.id, NOW)).unwrap().is_none());
+    assert!(
+        run(tokens.find_grant(&grant.user, &other, NOW))
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]
@@ -154,7 +166,7 @@ fn a_users_oldest_goes_where_they_have_too_many() {
         .map(|second| begin(&tokens, "alice", NOW.after(Duration::from_secs(second))).1)
         .collect();
     let (_, other) = begin(&tokens, "bob", NOW);
-    let counts = |token: &SecretString| tokens.find(token.expose_secret(), NOW).is_ok();
+    let counts = |token: &SecretString| run(tokens.find(token.expose_secret(), NOW)).is_ok();
     assert_eq!(
         begun.iter().map(counts).collect::<Vec<_>>(),
         [false, false, true, true, true]
@@ -168,7 +180,7 @@ fn the_store_has_no_token_in_it() {
     let token = {
         let tokens = tokens(&folder, 20);
         let (_, token) = begin(&tokens, "alice", NOW);
-        let found = tokens.find(token.expose_secret(), NOW).unwrap();
+        let found = run(tokens.find(token.expose_secret(), NOW)).unwrap();
         run(tokens.redeem(found)).unwrap().1
     };
     let file = std::fs::read(folder.path().join("tokens.redb")).unwrap();

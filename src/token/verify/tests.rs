@@ -128,6 +128,7 @@ fn verdict(keys: &KeyRing, config: &TokenConfig, token: &str) -> &'static str {
         Err(TokenError::Claim(_)) => "claim",
         Err(TokenError::KeyNotShown(_)) => "key not shown",
         Err(TokenError::Revoked) => "revoked",
+        Err(TokenError::Unchecked(_)) => "unchecked",
         Err(TokenError::NoPersonalToken) => "no personal token",
     }
 }

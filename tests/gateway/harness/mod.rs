@@ -13,6 +13,7 @@ mod http2_upstream;
 mod played;
 mod process;
 mod raw;
+mod redis;
 mod replica;
 mod secure;
 mod servers;
@@ -33,6 +34,7 @@ pub use http2_upstream::{Http2Client, Http2Upstream, body_of, http2_client, serv
 pub use played::PlayedUpstream;
 pub use process::{Running, address_of_its_own, free_port, portcullis};
 pub use raw::{RawClient, RawResponse};
+pub use redis::{Cut, Redis};
 pub use replica::{HEALTH, HOLD, Replica};
 pub use secure::SecureUpstream;
 pub use servers::{Nghttpd, Nginx};

@@ -24,7 +24,7 @@ const TEXTS: &[&str] = &[
     "admin = { token = \"hunter2hunter2\" }",
     "[users]\nldap = { bind_password = \"hunter2hunter2\" }",
     "[users]\nsql = { url = \"postgres://app:hunter2hunter2@db/app\" }",
-    "[session]\nstore = \"redis://:hunter2hunter2@127.0.0.1\"",
+    "[session]\nstore = \"redis://:hunter2hunter2@127.0.0.1:port\"",
     "[[route]]\nupstream = \"http://a\"\nupstream_auth = { basic = { user = \"u\", password = \"hunter2hunter2\" } }",
     "[[route]]\nupstream = \"http://a\"\nupstream_auth = { basic = { username = \"{x}\", password = \"hunter2hunter2\" } }",
     "[[route]]\nupstream = \"http://a\"\nupstream_auth = { basic = { username = \"u\", password = [\"hunter2hunter2\"] } }",

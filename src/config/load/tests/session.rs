@@ -1,6 +1,7 @@
 //! `[session]`.
 
 use super::*;
+use crate::config::SessionStoreConfig;
 
 const SECURE: &str = "[server]\npublic_url = \"https://wiki.example.com\"\n";
 
@@ -113,8 +114,58 @@ fn limits_that_contradict_each_other_or_end_at_once_are_refused() {
         ),
         (
             "[session]\nstore = «\"disk\"»",
-            "there is no session store \"disk\"; write \"memory\", or \"file:state/sessions.redb\"",
+            "there is no session store \"disk\"; write \"memory\", \"file:state/sessions.redb\" or \"redis://HOST:PORT\"",
             "",
         ),
     ]);
+}
+
+#[test]
+fn a_redis_is_an_address_or_several_and_may_hold_a_password_that_nobody_sees() {
+    for (store, shown) in [
+        (
+            "\"redis://cache.example.com\"",
+            "[redis://cache.example.com:6379]",
+        ),
+        (
+            "\"rediss://u:hunter2@cache.example.com:7000/3\"",
+            "[rediss://cache.example.com:7000]",
+        ),
+        ("\"redis+unix:///run/redis.sock\"", "[unix:/run/redis.sock]"),
+        ("{ file = \"/dev/null\" }", ""),
+        (
+            "[\"redis://a\", \"redis://b:7\"]",
+            "[redis://a:6379, redis://b:7]",
+        ),
+    ] {
+        let loaded = load_text(&with_route(&format!("[session]\nstore = {store}")));
+        match loaded {
+            Ok(loaded) => {
+                let SessionStoreConfig::Redis(redis) = loaded.config.session.store else {
+                    panic!("{store} is a Redis");
+                };
+                assert_eq!(format!("{:?}", redis.addresses), shown);
+            }
+            Err(problems) => assert!(shown.is_empty(), "{store}: {problems:?}"),
+        }
+    }
+    let advice = "that is no address of a Redis; write \"redis://HOST:PORT\", or \"rediss://HOST:PORT\" for TLS; a name and password stand before the host";
+    for store in [
+        "[\"memory\"]",
+        "\"redis:cache\"",
+        "\"redis://a:port\"",
+        "\"rediss://\"",
+    ] {
+        let problems = load_text(&with_route(&format!("[session]\nstore = {store}"))).unwrap_err();
+        assert!(
+            problems[0].to_string().contains(advice),
+            "{store}: {}",
+            problems[0]
+        );
+    }
+    refused(&[(
+        "[session]\noutage_grace = «\"5s\"»",
+        "`outage_grace` is for a store that is a Redis, which this is not",
+        "take it out, or write store = \"redis://…\"",
+    )]);
 }
