@@ -11,7 +11,10 @@ use crate::{
     authenticate::Authenticator,
     clock::Clock,
     config::{AccessLog, Config, LoginConfig, ServerConfig, SessionConfig, SessionStoreConfig},
-    http::{cookies::CookieStyle, hygiene::OwnHeaders},
+    http::{
+        cookies::{CookieStyle, SessionCookie},
+        hygiene::OwnHeaders,
+    },
     observe::access::{AccessLogger, FlushOnDrop},
     route::{RouteError, RouteTable},
     session::{
@@ -58,6 +61,8 @@ pub struct Gateway {
     pub form_key: Arc<FormKey>,
     /// How our cookies are set.
     pub cookies: CookieStyle,
+    /// The session's.
+    pub session_cookie: SessionCookie,
     /// The name of the cookie that belongs to [`Gateway::form_key`].
     pub form_cookie: String,
     /// The name of the cookie that brings browsers back to the upstream they were sent to.
@@ -170,6 +175,14 @@ impl Gateway {
             config.token.refresh_lifetime,
             config.session.max_per_user,
         );
+        let cookies = CookieStyle {
+            secure: config.server.public_url.is_secure(),
+        };
+        let session_cookie = SessionCookie {
+            style: cookies.clone(),
+            name: config.session.cookie.clone(),
+            domains: config.session.cookie_domains.clone(),
+        };
         let gateway = Self {
             routes: RouteTable::new(
                 &config.routes,
@@ -191,11 +204,10 @@ impl Gateway {
             refresh_tokens,
             store,
             form_key,
-            cookies: CookieStyle {
-                secure: config.server.public_url.is_secure(),
-            },
-            form_cookie: format!("{}-form", config.session.cookie),
-            route_cookie: format!("{}-route", config.session.cookie),
+            form_cookie: session_cookie.companion("form"),
+            route_cookie: session_cookie.companion("route"),
+            cookies,
+            session_cookie,
             server: config.server,
             session: config.session,
             login: config.login,

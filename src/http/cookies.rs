@@ -5,7 +5,7 @@ use std::{borrow::Cow, iter, time::Duration};
 use cookie::{Cookie, SameSite, time};
 use http::{HeaderMap, HeaderValue, header};
 
-use super::fields;
+use super::{fields, target::Host};
 
 /// What a request's `Cookie` headers say about one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn up_to(text: &[u8], end: u8) -> &[u8] {
     text.split(|&byte| byte == end).next().unwrap_or_default()
 }
 
-/// The attributes that all cookies of one gateway share.
+/// The attributes that all cookies of one gateway share. But for the session's, none has a domain: they are one host's.
 #[derive(Debug, Clone)]
 pub struct CookieStyle {
     /// Whether browsers reach us over TLS; `__Host-` names require it.
@@ -95,16 +95,7 @@ pub struct CookieStyle {
 impl CookieStyle {
     /// A `Set-Cookie` value. Without `max_age` the cookie ends with the browser.
     pub fn set(&self, name: &str, value: &str, max_age: Option<Duration>) -> Option<HeaderValue> {
-        let mut cookie = self.cookie(name, value);
-        cookie.set_max_age(max_age.and_then(|age| time::Duration::try_from(age).ok()));
-        HeaderValue::from_str(&cookie.to_string()).ok()
-    }
-
-    /// A `Set-Cookie` value that ends the cookie: the same attributes, or browsers would keep the original.
-    pub fn clear(&self, name: &str) -> Option<HeaderValue> {
-        let mut cookie = self.cookie(name, "");
-        cookie.make_removal();
-        HeaderValue::from_str(&cookie.to_string()).ok()
+        written(&with_age(self.cookie(name, value), max_age))
     }
 
     fn cookie<'c>(&self, name: &'c str, value: &'c str) -> Cookie<'c> {
@@ -115,6 +106,84 @@ impl CookieStyle {
             .same_site(SameSite::Lax)
             .build()
     }
+}
+
+/// The session's cookie: one host's, or that of every host below a domain.
+#[derive(Debug, Clone)]
+pub struct SessionCookie {
+    /// What it has in common with the others.
+    pub style: CookieStyle,
+    /// Its name.
+    pub name: String,
+    /// The domains that share a sign-in, in lower case; none is below another.
+    pub domains: Vec<String>,
+}
+
+impl SessionCookie {
+    /// The `Set-Cookie` values that give a browser the cookie, for the whole domain of the host that it asked. Without
+    /// `max_age` the cookie ends with the browser.
+    ///
+    /// Where there is a domain, a cookie of the same name that is the host's alone ends first: one from before there was a
+    /// domain, or that a page has planted. A browser would send both, and two are nobody's.
+    pub fn set(
+        &self,
+        authority: Option<&str>,
+        value: &str,
+        max_age: Option<Duration>,
+    ) -> impl Iterator<Item = Option<HeaderValue>> {
+        let domain = self.domain(authority);
+        let mut cookie = with_age(self.style.cookie(&self.name, value), max_age);
+        if let Some(domain) = domain {
+            cookie.set_domain(domain);
+        }
+        let host_s_own = domain.map(|_| self.removal(None));
+        host_s_own.into_iter().chain([written(&cookie)])
+    }
+
+    /// The `Set-Cookie` values that end it: the same attributes, or browsers would keep the original.
+    pub fn clear(&self, authority: Option<&str>) -> impl Iterator<Item = Option<HeaderValue>> {
+        let domain = self.domain(authority);
+        let host_s_own = domain.map(|_| self.removal(None));
+        host_s_own.into_iter().chain([self.removal(domain)])
+    }
+
+    /// The name of another cookie that goes with this one and is always one host's alone, which its name promises where
+    /// this one's may promise that no other host has planted it (RFC 6265bis, section 4.1.3.2).
+    pub fn companion(&self, purpose: &str) -> String {
+        const SECURE: &str = "__Secure-";
+        match self.name.split_at_checked(SECURE.len()) {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case(SECURE) => format!("__Host-{rest}-{purpose}"),
+            _ => format!("{}-{purpose}", self.name),
+        }
+    }
+
+    /// The domain that a host is in, if any.
+    fn domain(&self, authority: Option<&str>) -> Option<&str> {
+        let host = Host::parse(authority?).ok()?;
+        let is_in = |domain: &&String| {
+            let above = host.as_str().strip_suffix(domain.as_str());
+            above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        self.domains.iter().find(is_in).map(String::as_str)
+    }
+
+    fn removal(&self, domain: Option<&str>) -> Option<HeaderValue> {
+        let mut cookie = self.style.cookie(&self.name, "");
+        if let Some(domain) = domain {
+            cookie.set_domain(domain);
+        }
+        cookie.make_removal();
+        written(&cookie)
+    }
+}
+
+fn with_age(mut cookie: Cookie<'_>, max_age: Option<Duration>) -> Cookie<'_> {
+    cookie.set_max_age(max_age.and_then(|age| time::Duration::try_from(age).ok()));
+    cookie
+}
+
+fn written(cookie: &Cookie<'_>) -> Option<HeaderValue> {
+    HeaderValue::from_str(&cookie.to_string()).ok()
 }
 
 #[cfg(test)]
@@ -180,18 +249,68 @@ mod tests {
 
     #[test]
     fn clearing_repeats_the_attributes_of_setting() {
-        let style = CookieStyle { secure: true };
-        let set = style.set(NAME, "v", Some(Duration::from_secs(60))).unwrap();
-        assert_eq!(
-            set,
-            "__Host-portcullis=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60"
+        let (own, shared) = (
+            "HttpOnly; SameSite=Lax; Secure; Path=/",
+            "HttpOnly; SameSite=Lax; Secure; Path=/; Domain=example.com",
         );
-        let cleared = style.clear(NAME).unwrap();
-        let cleared = cleared.to_str().unwrap();
-        assert!(
-            cleared.starts_with(
-                "__Host-portcullis=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0; Expires="
-            )
-        );
+        let minute = Some(Duration::from_secs(60));
+        for (domains, host, attributes) in [
+            (&[][..], Some("wiki.example.com"), &[own][..]),
+            (&["example.com"], Some("wiki.example.com"), &[own, shared]),
+            (&["example.com"], Some("example.com"), &[own, shared]),
+            (&["example.com"], Some("a.b.EXAMPLE.com.:8443"), &[own, shared]),
+            (
+                &["example.org", "example.com"],
+                Some("x.example.com"),
+                &[own, shared],
+            ),
+            (&["example.com"], Some("notexample.com"), &[own]),
+            (&["example.com"], Some("example.com.evil.org"), &[own]),
+            (&["example.com"], Some("example.org"), &[own]),
+            (&["example.com"], Some("com"), &[own]),
+            (&["example.com"], Some("[::1]:8443"), &[own]),
+            (&["example.com"], Some("a b"), &[own]),
+            (&["example.com"], None, &[own]),
+        ] {
+            let cookie = session_cookie(NAME, domains);
+            let set: Vec<_> = cookie.set(host, "v", minute).map(Option::unwrap).collect();
+            let cleared: Vec<_> = cookie.clear(host).map(Option::unwrap).collect();
+            let (last, removals) = set.split_last().unwrap();
+            assert_eq!(
+                last.to_str().unwrap(),
+                format!("{NAME}=v; {}; Max-Age=60", attributes.last().unwrap()),
+                "{domains:?} {host:?}"
+            );
+            assert_eq!(removals, &cleared[..attributes.len() - 1]);
+            let begins = attributes
+                .iter()
+                .map(|a| format!("{NAME}=; {a}; Max-Age=0; Expires="));
+            for (cleared, begin) in cleared.iter().zip(begins) {
+                let cleared = cleared.to_str().unwrap();
+                assert!(cleared.starts_with(&begin), "{domains:?} {host:?} {cleared}");
+            }
+            assert_eq!(cleared.len(), attributes.len());
+        }
+    }
+
+    #[test]
+    fn what_goes_with_the_session_s_cookie_is_one_host_s() {
+        for (name, form) in [
+            ("__Host-portcullis", "__Host-portcullis-form"),
+            ("__Secure-portcullis", "__Host-portcullis-form"),
+            ("__secure-x", "__Host-x-form"),
+            ("portcullis", "portcullis-form"),
+            ("a", "a-form"),
+        ] {
+            assert_eq!(session_cookie(name, &[]).companion("form"), form);
+        }
+    }
+
+    fn session_cookie(name: &str, domains: &[&str]) -> SessionCookie {
+        SessionCookie {
+            style: CookieStyle { secure: true },
+            name: name.to_owned(),
+            domains: domains.iter().map(|&domain| domain.to_owned()).collect(),
+        }
     }
 }

@@ -185,10 +185,12 @@ pub(super) async fn sign_in(
             };
             let lifetime = new.session.lifetime();
             let max_age = lifetime.remembered.then_some(lifetime.absolute);
-            let cookie = gateway
-                .cookies
-                .set(&gateway.session.cookie, new.token.expose(), max_age);
-            set_cookie(response.headers_mut(), cookie)?;
+            let cookies = gateway
+                .session_cookie
+                .set(visit.authority, new.token.expose(), max_age);
+            for cookie in cookies {
+                set_cookie(response.headers_mut(), cookie)?;
+            }
             Ok(response)
         }
         Err(failure) => match kind {

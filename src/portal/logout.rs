@@ -99,10 +99,9 @@ pub(super) async fn sign_out(
         response.headers_mut().remove(header::CONTENT_TYPE);
         response
     };
-    set_cookie(
-        response.headers_mut(),
-        gateway.cookies.clear(&gateway.session.cookie),
-    )?;
+    for cookie in gateway.session_cookie.clear(visit.authority) {
+        set_cookie(response.headers_mut(), cookie)?;
+    }
     Ok(response)
 }
 

@@ -45,15 +45,20 @@ impl MemoryStore {
     pub fn insert(&self, key: SessionKey, session: Arc<Session>) -> Vec<SessionKey> {
         self.file(key, session.expires_at());
         let user = session.identity().username.clone();
+        // In the table first: whoever ends all of a user's sessions by the index never leaves one that is in the table alone.
         self.sessions.insert(key, session);
         let surplus: Vec<SessionKey> = {
-            let mut keys = self.by_user.entry(user).or_default();
+            let mut keys = self.by_user.entry(user.clone()).or_default();
             keys.push(key);
             let surplus = keys.len().saturating_sub(self.max_per_user);
             keys.drain(..surplus).collect()
         };
         for key in &surplus {
             self.sessions.remove(key);
+        }
+        // Whoever ended it before the index knew of it could not take it out there.
+        if !self.sessions.contains_key(&key) {
+            self.forget(&user, &key);
         }
         surplus
     }
@@ -66,12 +71,16 @@ impl MemoryStore {
     /// Takes a session out.
     pub fn remove(&self, key: &SessionKey) -> Option<Arc<Session>> {
         let (_, session) = self.sessions.remove(key)?;
-        let user = &session.identity().username;
+        self.forget(&session.identity().username, key);
+        Some(session)
+    }
+
+    /// Takes a session out of the index.
+    fn forget(&self, user: &UserName, key: &SessionKey) {
         if let Some(mut keys) = self.by_user.get_mut(user) {
             keys.retain(|other| other != key);
         }
         self.by_user.remove_if(user, |_, keys| keys.is_empty());
-        Some(session)
     }
 
     /// A user's sessions, the oldest first, live or not.
@@ -136,6 +145,12 @@ impl MemoryStore {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
+    }
+
+    /// How many sessions the index knows of.
+    #[cfg(test)]
+    pub(super) fn indexed(&self) -> usize {
+        self.by_user.iter().map(|keys| keys.len()).sum()
     }
 
     fn file(&self, key: SessionKey, end: Timestamp) {

@@ -358,3 +358,63 @@ fn without_its_redis_a_gateway_knows_nothing_and_says_so() {
     let device = session.session.device().clone();
     assert!(run(store.create(identity, device, LIFETIME, at(2))).is_err());
 }
+
+#[test]
+fn whatever_ends_a_user_s_sessions_in_parallel_leaves_the_table_and_its_index_in_agreement() {
+    for Kept {
+        store,
+        _folder,
+        _server,
+    } in stores(5)
+    {
+        // Each of them waits for a disk.
+        let rounds = match store {
+            SessionStore::Memory(_) => 1000,
+            SessionStore::File(_) | SessionStore::Redis(_) => 30,
+        };
+        let barrier = Barrier::new(6);
+        std::thread::scope(|scope| {
+            for thread in 0..6_u64 {
+                let (store, barrier) = (&store, &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    for round in 0..rounds {
+                        let now = at(round);
+                        let new = sign_in(store, "alice", now);
+                        new.session.renew(now.after(Duration::from_secs(10)));
+                        match thread {
+                            0 => drop(run(store.remove(&new.token.key()))),
+                            1 => drop(store.sweep(at(round + 40), 64)),
+                            2 => {
+                                for (key, _) in
+                                    run(store.of_user(&new.session.identity().username, now)).unwrap()
+                                {
+                                    run(store.remove(&key)).unwrap();
+                                }
+                            }
+                            3 => drop(run(store.remove_where(|session| session.created() <= now))),
+                            4 => run(store.write_uses()).unwrap(),
+                            _ => drop(run(store.remove_user(&new.session.identity().username))),
+                        }
+                    }
+                });
+            }
+        });
+        if let Some(table) = table_of(&store) {
+            assert_eq!(table.indexed(), table.len());
+        }
+        let left = run(store.remove_where(|_| true)).unwrap();
+        assert!(left.len() <= 5, "{} are more than one may have", left.len());
+        assert_eq!(store.len(), 0);
+        assert_eq!(table_of(&store).map_or(0, MemoryStore::indexed), 0);
+        while store.sweep(at(10_000), 64) > 0 {}
+    }
+}
+
+fn table_of(store: &SessionStore) -> Option<&MemoryStore> {
+    match store {
+        SessionStore::Memory(table) => Some(table),
+        SessionStore::File(store) => Some(&store.memory),
+        SessionStore::Redis(_) => None,
+    }
+}

@@ -1,5 +1,6 @@
 //! One file per table of `gateway.toml`: the checked type, its defaults with their reasons, and how it is read.
 
+mod cookie;
 mod host;
 pub mod limits;
 mod listen;

@@ -1,8 +1,9 @@
-//! `[session]`: the cookie and how long a sign-in lasts.
+//! `[session]`: where sign-ins are kept and how long they last.
 
 use crate::config::{
     reader::{Table, Value},
     section::{
+        cookie::CookieConfig,
         redis::{self, RedisConfig, RedisKeys},
         server::PublicUrl,
     },
@@ -28,8 +29,11 @@ pub enum SessionStoreConfig {
 pub struct SessionConfig {
     /// Where they live.
     pub store: SessionStoreConfig,
-    /// The cookie's name; its prefix fits the scheme of `public_url` (RFC 6265bis, section 4.1.3).
+    /// The cookie's name; its prefix fits the scheme of `public_url` and the domains (RFC 6265bis, section 4.1.3).
     pub cookie: String,
+    /// The domains below which one sign-in is good for every host, none below another; where there is none, each host has
+    /// sign-ins of its own.
+    pub cookie_domains: Vec<String>,
     /// Sliding: every request that passes renews it.
     pub idle_timeout: Duration,
     /// From sign-in; never renewed.
@@ -62,9 +66,7 @@ impl SessionConfig {
                 store.and_then(|store| store.parsed(|text| here(text, folder)))
             }
         };
-        let cookie = table
-            .take("cookie")
-            .and_then(|value| value.parsed(|name| cookie_name(name, public_url)));
+        let cookie = CookieConfig::read(&mut table, public_url);
         let idle = table.take("idle_timeout");
         let absolute_timeout = table
             .take("absolute_timeout")
@@ -84,10 +86,8 @@ impl SessionConfig {
         let remember = remember.unwrap_or(Self::REMEMBER_TIMEOUT);
         let session = Self {
             store: store.unwrap_or(SessionStoreConfig::Memory),
-            cookie: cookie.unwrap_or_else(|| match public_url.is_secure() {
-                true => "__Host-portcullis".to_owned(),
-                false => "portcullis".to_owned(),
-            }),
+            cookie: cookie.name,
+            cookie_domains: cookie.domains,
             idle_timeout,
             absolute_timeout,
             remember_timeout: (!remember.is_zero()).then_some(remember),
@@ -97,7 +97,7 @@ impl SessionConfig {
                 .and_then(|number| usize::try_from(number).ok())
                 .unwrap_or(Self::MAX_PER_USER),
         };
-        table.finish(&["cookie_domain"]);
+        table.finish(&[]);
         session
     }
 }
@@ -110,33 +110,5 @@ fn here(text: &str, folder: &Path) -> Result<SessionStoreConfig, String> {
         _ => Err(format!(
             "there is no session store \"{text}\"; write \"memory\", \"file:state/sessions.redb\" or \"redis://HOST:PORT\""
         )),
-    }
-}
-
-/// Longer ones would only make every request longer.
-const MAX_COOKIE_NAME: usize = 64;
-
-/// A cookie's name must be a token (RFC 6265, section 4.1.1), and the prefixes promise what only TLS can keep.
-fn cookie_name(name: &str, public_url: &PublicUrl) -> Result<String, String> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    // Browsers compare the prefixes without regard to case.
-    let prefix = name.to_ascii_lowercase();
-    let promises_tls = ["__host-", "__secure-", "__http-"]
-        .iter()
-        .any(|promise| prefix.starts_with(promise));
-    if name.is_empty() || !name.bytes().all(token) {
-        Err(format!(
-            "\"{name}\" is no cookie name; letters, digits, \"-\" and \"_\" make one"
-        ))
-    } else if promises_tls && !public_url.is_secure() {
-        Err(format!(
-            "browsers refuse a cookie called \"{name}\" over plain HTTP, which `public_url` says this is"
-        ))
-    } else if name.len() > MAX_COOKIE_NAME {
-        Err(format!(
-            "a cookie's name cannot be longer than {MAX_COOKIE_NAME} characters"
-        ))
-    } else {
-        Ok(name.to_owned())
     }
 }

@@ -2,6 +2,8 @@
 
 mod cookie;
 mod crowd;
+mod domain;
+mod full_disk;
 mod kept;
 mod limits;
 mod told;

@@ -169,3 +169,156 @@ fn a_redis_is_an_address_or_several_and_may_hold_a_password_that_nobody_sees() {
         "take it out, or write store = \"redis://…\"",
     )]);
 }
+
+#[test]
+fn one_sign_in_may_be_good_for_every_host_below_a_domain() {
+    for (more, cookie, domains) in [
+        (
+            "cookie_domain = \"example.com\"",
+            "__Secure-portcullis",
+            &["example.com"][..],
+        ),
+        (
+            "cookie_domain = \"EXAMPLE.com.\"",
+            "__Secure-portcullis",
+            &["example.com"],
+        ),
+        (
+            "cookie_domain = \"wiki.example.com\"",
+            "__Secure-portcullis",
+            &["wiki.example.com"],
+        ),
+        (
+            "cookie_domain = [\"example.com\", \"example.org\"]",
+            "__Secure-portcullis",
+            &["example.com", "example.org"],
+        ),
+        (
+            "cookie = \"door\"\ncookie_domain = \"example.com\"",
+            "door",
+            &["example.com"],
+        ),
+        (
+            "cookie = \"__Secure-x\"\ncookie_domain = \"example.com\"",
+            "__Secure-x",
+            &["example.com"],
+        ),
+    ] {
+        let text = format!("{SECURE}[session]\n{more}");
+        let session = config(&text).session;
+        assert_eq!(
+            (&*session.cookie, &*session.cookie_domains),
+            (
+                cookie,
+                &*domains.iter().map(ToString::to_string).collect::<Vec<_>>()
+            )
+        );
+        assert_eq!(shown(&with_route(&text), Severity::Warning), [""; 0]);
+    }
+    let plain = config("[session]\ncookie_domain = \"app.localhost\"").session;
+    assert_eq!(plain.cookie, "portcullis");
+    assert_eq!(config("").session.cookie_domains, [""; 0]);
+}
+
+#[test]
+fn a_cookie_domain_that_browsers_would_not_take_is_refused() {
+    const ADDRESS: &str = "it is an address, below which there are no hosts";
+    const DOTLESS: &str =
+        "browsers take no cookie for a name without a dot; \"app.localhost\" is one to try things out with";
+    const PUBLIC: &str = "everybody can have a host below it, so browsers take no cookie for it";
+    let rows = [
+        ("com", DOTLESS),
+        ("localhost", DOTLESS),
+        ("intranet", DOTLESS),
+        (
+            "",
+            "letters, digits and \"-\", in labels with dots between them, make one",
+        ),
+        ("co.uk", PUBLIC),
+        ("CO.UK.", PUBLIC),
+        ("github.io", PUBLIC),
+        ("127.0.0.1", ADDRESS),
+        ("10.1", ADDRESS),
+        ("[::1]", ADDRESS),
+        ("::1", "an IPv6 address is written in brackets, as \"[::1]\""),
+        (
+            ".example.com",
+            "write \"example.com\", which has every host below it as well",
+        ),
+        (
+            "*.example.com",
+            "write \"example.com\", which has every host below it as well",
+        ),
+        ("example.com:8443", "leave out the port"),
+        ("https://example.com", "leave out the scheme"),
+        ("example.com/a", "leave out the path"),
+        (
+            "a..example.com",
+            "letters, digits and \"-\", in labels with dots between them, make one",
+        ),
+        (
+            "bücher.example",
+            "write it as browsers send it, in the ASCII form that begins with \"xn--\"",
+        ),
+        (
+            "example.com; Secure",
+            "letters, digits and \"-\", in labels with dots between them, make one",
+        ),
+    ];
+    for (text, why) in rows {
+        let message = format!("\"{text}\" is no domain for a cookie: {why}");
+        refused(&[(
+            &format!("{SECURE}[session]\ncookie_domain = «\"{text}\"»"),
+            &message,
+            "",
+        )]);
+        refused(&[(
+            &format!("{SECURE}[session]\ncookie_domain = [\"example.com\", «\"{text}\"»]"),
+            &message,
+            "",
+        )]);
+    }
+    refused(&[
+        (
+            &format!("{SECURE}[session]\ncookie_domain = «[]»"),
+            "`cookie_domain` is empty",
+            "name a domain, or leave `cookie_domain` out: each host then has sign-ins of its own",
+        ),
+        (
+            &format!("{SECURE}[session]\ncookie_domain = «true»"),
+            "`cookie_domain` must be a string or a list of strings, but this is true or false",
+            "",
+        ),
+        (
+            &format!("{SECURE}[session]\ncookie_domain = [\"example.com\", «\"Example.com\"»]"),
+            "\"example.com\" is there already",
+            "leave one of them out",
+        ),
+        (
+            &format!("{SECURE}[session]\ncookie_domain = [\"wiki.example.com\", «\"example.com\"»]"),
+            "of \"wiki.example.com\" and \"example.com\" one is below the other: browsers would send two cookies there",
+            "leave one of them out; the shorter one has every host below it",
+        ),
+        (
+            &format!("{SECURE}[session]\ncookie = «\"__host-x\"»\ncookie_domain = \"example.com\""),
+            "browsers refuse a cookie called \"__host-x\" with the domain that `cookie_domain` gives it",
+            "leave `cookie` out, or begin it with \"__Secure-\"",
+        ),
+    ]);
+}
+
+#[test]
+fn a_public_url_outside_the_cookie_s_domain_is_warned_of() {
+    for domain in [
+        "«\"example.org\"»",
+        "«[\"example.org\", \"notexample.com\"]»",
+        "«\"a.wiki.example.com\"»",
+    ] {
+        warned(&[(
+            &format!("{SECURE}[session]\ncookie_domain = {domain}"),
+            "whoever signs in at https://wiki.example.com, which is how `public_url` says browsers reach the gateway, is \
+             signed in at that host alone: it is not below `cookie_domain`",
+            "set `public_url` in [server] to a host of the domain",
+        )]);
+    }
+}

@@ -261,7 +261,7 @@ fn unknown_keys_are_told_the_nearest_one_or_where_they_belong_or_which_there_are
         (
             "[session]\n«cookie_domains» = \"example.com\"",
             "unknown key `cookie_domains` in [session]",
-            "`cookie_domain`, if that is meant, is not built yet",
+            "did you mean `cookie_domain`?",
         ),
         (
             "[login]\n«\"a b\"» = 5",
