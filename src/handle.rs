@@ -1,6 +1,6 @@
 //! The way of a request, from its head to its answer.
 
-use std::{any::Any, rc::Rc, sync::Arc, time::Instant};
+use std::{any::Any, pin::pin, rc::Rc, sync::Arc, time::Instant};
 
 use http::{Method, Request, Response, Version, header};
 use http_body::Body;
@@ -29,15 +29,20 @@ use crate::{
 };
 
 mod answer;
+mod open;
 
 use answer::Telling;
 pub use answer::{Answer, Story};
+use open::Upload;
+pub use open::{Open, Watch};
 
 /// One worker's part of the gateway: what is shared, and what is its own.
 #[derive(Debug)]
 pub struct Worker {
     /// Shared by all workers.
     pub gateway: Arc<Gateway>,
+    /// What is open on this worker, and ends with what opened it.
+    pub open: Rc<Open>,
     /// This worker's connections to upstreams.
     pub pool: Rc<Pool>,
     /// Tokens that this worker has verified.
@@ -84,9 +89,10 @@ pub async fn handle<G: Clone + 'static>(
         upstream: None,
         upstream_time: None,
         refusal: None,
+        watch: None,
     };
     let wants_page = navigation::wants_page(request.method(), request.headers());
-    let mut telling = Telling::begin(gateway, story);
+    let mut telling = Telling::begin(&worker.open, story);
     let answered = pipeline(worker, &peer, &origin, request, &mut telling.story).await;
     let mut response = answered.unwrap_or_else(|refusal| {
         let story = &mut telling.story;
@@ -193,6 +199,8 @@ async fn pipeline<G: Clone + 'static>(
         caller.renew(now);
     }
     let has_body = !request.body().is_end_stream();
+    let until_sent = has_body.then(|| Rc::new(peer.guard.clone()) as Rc<dyn Any>);
+    let upload = Upload::of(&request, until_sent.as_ref());
     let forwarded = origin.forwarded();
     let context = Forwarding {
         client: origin.client,
@@ -203,7 +211,7 @@ async fn pipeline<G: Clone + 'static>(
         forwarded: &forwarded,
         request_id: story.request_id,
         trace: story.trace,
-        until_sent: has_body.then(|| Rc::new(peer.guard.clone()) as Rc<dyn Any>),
+        until_sent,
         asserting: Asserting {
             made: &worker.assertions,
             keys: &gateway.authenticator.keys,
@@ -218,7 +226,15 @@ async fn pipeline<G: Clone + 'static>(
     };
     let sent = Instant::now();
     let mut asked = None;
-    let answered = forward(&worker.pool, &permit, request, &context, &mut asked).await;
+    // Whoever signs out meanwhile does not wait for an answer that is long in coming.
+    let caller = story.caller.clone();
+    let watch = caller.map(|caller| worker.open.watch(caller, upload));
+    let answered = open::awaited(
+        pin!(forward(&worker.pool, &permit, request, &context, &mut asked)),
+        watch.as_ref(),
+    )
+    .await;
+    story.watch = watch;
     story.upstream_time = asked.is_some().then(|| sent.elapsed());
     story.upstream = asked;
     Ok(answered?.map(Answer::upstream))

@@ -113,6 +113,15 @@ impl Caller {
     }
 }
 
+/// What becomes of what goes on under a session that has not been used for its idle limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idleness {
+    /// It ends.
+    Ends,
+    /// It goes on, up to the session's absolute limit.
+    Spares,
+}
+
 /// What was found out about a request.
 #[derive(Debug, Default)]
 pub struct Authentication {
@@ -189,22 +198,36 @@ impl Authenticator {
         }
     }
 
-    /// Whether what goes on after a request may still rest on its credential: nobody has signed out since, and nothing
-    /// about the person has changed. Reaching a limit of time is neither: who is talking is not idle.
-    pub async fn still_stands(&self, caller: &Caller, now: Timestamp) -> bool {
-        let not_ended = match &caller.proof {
+    /// Whether what goes on after a request may still rest on its credential: nobody has signed out since, it has not
+    /// expired, and nothing about the person has changed.
+    pub async fn still_stands(&self, caller: &Caller, now: Timestamp, idleness: Idleness) -> bool {
+        match &caller.proof {
             Proof::Session { key, session } => {
-                now >= session.expires_at() || matches!(self.sessions.find(key, now).await, Ok(Some(_)))
-            }
-            Proof::Bearer(bearer) => match &bearer.own {
-                None => return true,
-                Some(own) => {
-                    // A personal token is taken back by removing it.
-                    let is_held = own.audience.is_some() || self.personal.holds(&own.id, now);
-                    is_held && !self.revocations.cover(own, &bearer.identity.username, now)
+                // Where that cannot be found out it does not stand.
+                let found = self.sessions.find(key, now).await.unwrap_or_default();
+                let is_there = found.is_some();
+                if let Some(found) = found.filter(|found| found.last_use() < session.last_use()) {
+                    // What is remembered of it is another copy, where it had to be asked for again.
+                    found.renew(session.last_use());
                 }
-            },
-        };
-        not_ended && self.users.vouches_for(caller.identity())
+                // One that idleness has ended is gone from the store as well: nobody can have signed out of it since.
+                let spared = idleness == Idleness::Spares && now >= session.expires_at();
+                let is_only_idle = spared && now < session.created().after(session.lifetime().absolute);
+                (is_there || is_only_idle) && self.users.vouches_for(caller.identity())
+            }
+            Proof::Bearer(bearer) => {
+                let leeway = self.token.leeway.as_secs();
+                if bearer.expires.saturating_add(leeway) <= now.unix_seconds() {
+                    return false;
+                }
+                let Some(own) = &bearer.own else { return true };
+                // A personal token is taken back by removing it.
+                let is_held = own.audience.is_some() || self.personal.holds(&own.id, now);
+                is_held
+                    && self.revocations.known().await.is_ok()
+                    && !self.revocations.cover(own, &bearer.identity.username, now)
+                    && self.users.vouches_for(caller.identity())
+            }
+        }
     }
 }

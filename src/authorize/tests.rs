@@ -77,6 +77,7 @@ fn caller(name: &str, roles: &[&str]) -> Authentication {
     Authentication {
         caller: Some(Rc::new(Caller {
             proof: Proof::Bearer(Arc::new(Bearer {
+                expires: u64::MAX,
                 identity: Arc::new(identity),
                 scopes: None,
                 claims: serde_json::Map::new(),

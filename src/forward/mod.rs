@@ -42,7 +42,7 @@ mod upgrade;
 
 use repair::Repair;
 pub use returning::{Returning, ReturningError};
-pub use upgrade::Tunnel;
+pub use upgrade::{Notes, Tunnel};
 
 use exchange::Answered;
 use returning::Home;

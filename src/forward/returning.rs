@@ -99,6 +99,9 @@ pub enum ReturningError {
     /// The upstream was silent for longer than the route's idle timeout.
     #[error("the upstream's answer stalled")]
     Stalled,
+    /// Whoever asked is let in no more.
+    #[error("what the answer was asked for with has ended")]
+    Ended,
 }
 
 impl Returning {

@@ -1,21 +1,7 @@
 //! WebSockets and other upgraded connections (RFC 9110, section 7.8): after the upstream's 101, bytes both ways.
 
-use std::{
-    cell::Cell,
-    io,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
-
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional},
-    time::{Instant, sleep_until},
-};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::returning::Returning;
@@ -26,8 +12,13 @@ use crate::{
     },
     refusal::Refusal,
     route::Route,
-    upstream::{Exchange, Head, Place, Stream},
+    upstream::{Exchange, Head, Place},
 };
+
+mod frames;
+mod tunnel;
+
+pub use tunnel::{Notes, Tunnel};
 
 /// A client's wish to speak another protocol on its connection.
 #[derive(Debug)]
@@ -77,6 +68,13 @@ fn is_http(protocol: &str) -> bool {
         .any(|http| name.starts_with(http))
 }
 
+fn is_websocket(protocol: &HeaderValue) -> bool {
+    protocol
+        .as_bytes()
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"websocket")
+}
+
 impl Upgrade {
     /// Whether an answer would be taken for a conversation that has begun, which it is not: over HTTP/2 every success is
     /// one (RFC 8441, section 5).
@@ -116,6 +114,8 @@ pub(super) fn join(
         early,
         _place: place,
         idle: route.idle_timeout(),
+        is_websocket: is_http2
+            || is_websocket(&asked.protocol) && head.upgrade.as_ref().is_some_and(is_websocket),
     };
     let mut response = Response::new(Returning::upgraded(tunnel));
     *response.status_mut() = head.status;
@@ -132,117 +132,4 @@ pub(super) fn join(
         headers.insert(header::UPGRADE, protocol);
     }
     Ok(response)
-}
-
-/// A client and an upstream that speak a protocol of their own from now on.
-#[derive(Debug)]
-pub struct Tunnel {
-    client: ClientSide,
-    upstream: Stream,
-    /// What the upstream said right behind its 101.
-    early: Bytes,
-    /// The upstream is as busy with it as with a request.
-    _place: Place,
-    idle: Option<Duration>,
-}
-
-impl Tunnel {
-    /// Carries bytes both ways until both sides have finished, one breaks off, or neither has said anything for the
-    /// route's idle timeout. Counts the bytes that go down. Begins once the answer has gone out.
-    ///
-    /// # Errors
-    /// The conversation did not come to its end.
-    pub async fn run(self, down: &Cell<u64>) -> io::Result<()> {
-        let Self {
-            client,
-            upstream,
-            early,
-            idle,
-            _place,
-        } = self;
-        let last = Cell::new(Instant::now());
-        let upstream = Watched {
-            inner: upstream,
-            last: &last,
-            down,
-        };
-        down.set(down.get() + early.len() as u64);
-        match client {
-            ClientSide::Http1(client) => {
-                client.begun().await?;
-                carry(client, upstream, &early, idle).await
-            }
-            ClientSide::Http2(upgrade) => {
-                let client = TokioIo::new(upgrade.await.map_err(io::Error::other)?);
-                carry(client, upstream, &early, idle).await
-            }
-        }
-    }
-}
-
-async fn carry<C: AsyncRead + AsyncWrite + Unpin>(
-    mut client: C,
-    mut upstream: Watched<'_, Stream>,
-    early: &[u8],
-    idle: Option<Duration>,
-) -> io::Result<()> {
-    let last = upstream.last;
-    client.write_all(early).await?;
-    client.flush().await?;
-    let copied = copy_bidirectional(&mut client, &mut upstream);
-    let Some(limit) = idle else {
-        return copied.await.map(drop);
-    };
-    let stalled = async {
-        // Every byte passes the upstream side, one way or the other, and moves `last` on.
-        while last.get().elapsed() < limit {
-            sleep_until(last.get() + limit).await;
-        }
-    };
-    tokio::select! {
-        result = copied => result.map(drop),
-        () = stalled => Err(io::ErrorKind::TimedOut.into()),
-    }
-}
-
-/// The upstream's stream. Notes when bytes last passed it, and how many came.
-struct Watched<'a, S> {
-    inner: S,
-    last: &'a Cell<Instant>,
-    down: &'a Cell<u64>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<'_, S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
-        let read = buffer.filled().len() - before;
-        self.down.set(self.down.get() + read as u64);
-        self.last.set(Instant::now());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<'_, S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.inner).poll_write(context, bytes))?;
-        self.last.set(Instant::now());
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
-    }
 }

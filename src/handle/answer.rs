@@ -2,25 +2,24 @@
 
 use std::{
     cell::Cell,
-    future::pending,
+    future::{pending, poll_fn},
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, uri::Authority};
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::sleep;
 
+use super::open::{Open, Watch};
 use crate::{
     address::ClientAddr,
     authenticate::Caller,
     clock::Timestamp,
-    forward::{Returning, ReturningError, Tunnel},
-    gateway::Gateway,
+    forward::{Notes, Returning, ReturningError, Tunnel},
     http::{request_id::RequestId, trace_context::TraceContext},
     observe::access::{AccessRecord, millis},
     refusal::Refusal,
@@ -31,12 +30,11 @@ use crate::{
 /// never travels.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// How often an upgraded connection looks whether whoever opened it is still let in. A disabled user is out within this
-/// time and the one that the user file's reader takes.
-const LOOK_AT_CALLER: Duration = Duration::from_secs(1);
-
 /// The log's word for it.
 const CLIENT_GONE: &str = "client_gone";
+
+/// The log's word for what was cut off since its session or token had ended.
+const CREDENTIAL_ENDED: &str = "credential_ended";
 
 /// What is known about a request, gathered as it goes.
 #[derive(Debug)]
@@ -67,6 +65,8 @@ pub struct Story {
     pub upstream_time: Option<Duration>,
     /// Why it was refused, if it was.
     pub refusal: Option<&'static str>,
+    /// Its place among what ends with the caller's credential, while it goes on.
+    pub watch: Option<Watch>,
 }
 
 impl Story {
@@ -164,7 +164,7 @@ enum Content {
 /// connection that breaks off, or with a client that did not wait.
 #[derive(Debug)]
 pub(super) struct Telling {
-    gateway: Arc<Gateway>,
+    open: Rc<Open>,
     pub(super) story: Story,
     /// `None` until there is an answer.
     status: Option<StatusCode>,
@@ -173,9 +173,9 @@ pub(super) struct Telling {
 
 impl Telling {
     /// In a box, since it is handed on until its answer has gone out.
-    pub(super) fn begin(gateway: &Arc<Gateway>, story: Story) -> Box<Self> {
+    pub(super) fn begin(open: &Rc<Open>, story: Story) -> Box<Self> {
         Box::new(Self {
-            gateway: Arc::clone(gateway),
+            open: Rc::clone(open),
             story,
             status: None,
             bytes: Cell::new(0),
@@ -185,35 +185,59 @@ impl Telling {
     /// Goes on until the answer's body has gone out.
     pub(super) fn with(mut self: Box<Self>, mut response: Response<Answer>) -> Response<Answer> {
         self.status = Some(response.status());
-        response.body_mut().telling = Some(self);
+        let body = response.body_mut();
+        match &self.story.watch {
+            Some(watch) if !body.is_own() && !body.is_end_stream() => {
+                watch.answered(body.size_hint().exact().is_some());
+            }
+            _ => self.story.watch = None,
+        }
+        body.telling = Some(self);
         response
     }
 
-    /// Goes on until an upgraded connection has ended, or whoever began it has signed out or is let in no more.
+    /// Goes on until an upgraded connection has ended, or whoever began it is let in no more.
     pub(super) async fn through(mut self: Box<Self>, status: StatusCode, tunnel: Tunnel) {
         self.status = Some(status);
+        let renews = self
+            .story
+            .route
+            .as_ref()
+            .is_some_and(|route| route.renews_session);
+        let said = self.story.watch.as_ref().map(|watch| watch.conversing(renews));
+        let notes = Notes {
+            down: &self.bytes,
+            said: &said.unwrap_or_default(),
+        };
+        let is_out = Cell::new(false);
+        let over = async {
+            match &self.story.watch {
+                Some(watch) => poll_fn(|context| watch.poll_over(context)).await,
+                None => pending().await,
+            }
+            is_out.set(true);
+        };
         let request_id = self.story.request_id.as_str();
-        tokio::select! {
-            result = tunnel.run(&self.bytes) => {
-                if let Err(error) = result {
-                    tracing::debug!(request_id, %error, "an upgraded connection ended early");
-                }
-            }
-            () = self.caller_is_out() => {
-                tracing::debug!(request_id, "an upgraded connection ended with what it was opened with");
-            }
+        if let Err(error) = tunnel.run(notes, over).await {
+            tracing::debug!(request_id, %error, "an upgraded connection ended early");
+        }
+        if is_out.get() {
+            tracing::debug!(
+                request_id,
+                "an upgraded connection ended with what it was opened with"
+            );
+            self.story.refusal = Some(CREDENTIAL_ENDED);
         }
     }
 
-    /// Resolves when whoever sent the request has signed out or is let in no more. Never where nobody was asked for.
-    async fn caller_is_out(&self) {
-        let Some(caller) = &self.story.caller else {
-            return pending().await;
+    /// Ready once the answer must not go on; noted for its line.
+    fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(watch) = &self.story.watch else {
+            return Poll::Pending;
         };
-        let authenticator = &self.gateway.authenticator;
-        while authenticator.still_stands(caller, self.gateway.clock.now()).await {
-            sleep(LOOK_AT_CALLER).await;
-        }
+        ready!(watch.poll_over(context));
+        self.story.refusal = Some(CREDENTIAL_ENDED);
+        Poll::Ready(())
     }
 }
 
@@ -226,10 +250,9 @@ impl Drop for Telling {
             },
             |status| status.as_u16(),
         );
-        if self.gateway.access_log.is_on() {
-            self.gateway
-                .access_log
-                .write(&self.story.record(status, self.bytes.get()));
+        let log = &self.open.gateway().access_log;
+        if log.is_on() {
+            log.write(&self.story.record(status, self.bytes.get()));
         }
     }
 }
@@ -274,6 +297,11 @@ impl Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReturningError>>> {
+        if let Some(telling) = &mut self.telling
+            && telling.poll_over(context).is_ready()
+        {
+            return Poll::Ready(Some(Err(ReturningError::Ended)));
+        }
         let frame = match &mut self.body {
             Content::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Content::Upstream(body) => Pin::new(body).poll_frame(context),

@@ -12,6 +12,7 @@ use super::{
     sessions::{self, Owner},
 };
 use crate::{
+    authenticate::Idleness,
     clock::Timestamp,
     gateway::Gateway,
     http::incoming::Incoming,
@@ -170,7 +171,10 @@ async fn make_token(
     let dated = authenticator.revocations.date(&person.username, visit.now);
     let made_at = visit.now.max(Timestamp::from_unix_seconds(dated));
     // Whoever signs out everywhere ends sessions first: if this one goes on, what is made now is dated before that.
-    if !authenticator.still_stands(&owner.caller, visit.now).await {
+    if !authenticator
+        .still_stands(&owner.caller, visit.now, Idleness::Ends)
+        .await
+    {
         return Err(Refusal::NotSignedIn { bad_token: None });
     }
     let personal = Arc::clone(&authenticator.personal);

@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     gateway::Gateway,
-    handle::Worker,
+    handle::{Open, Worker},
     http::{request_id::RequestIds, trace_context::TraceIds},
     token::{Assertions, TokenCache, trust::fetch},
     upstream::{Pool, health},
@@ -57,6 +57,10 @@ const MAX_TICK: Duration = Duration::from_secs(1);
 
 /// How often it does so at least, where limits are very short.
 const MIN_TICK: Duration = Duration::from_millis(10);
+
+/// How often a worker looks whether whoever opened what goes on is still let in: what a sign-out takes, and what a change of
+/// the user file takes beside the look of its reader.
+const LOOK_AT_OPEN: Duration = Duration::from_secs(1);
 
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +163,7 @@ fn run_worker(shared: Shared, sockets: listen::Sockets) -> Result<(), ServeError
         .min(limits.send_timeout);
     let tick = (shortest / 4).clamp(MIN_TICK, MAX_TICK);
     let worker = Rc::new(Worker {
+        open: Rc::new(Open::new(Arc::clone(&shared.gateway))),
         gateway: shared.gateway,
         pool: Rc::new(Pool::new(Instant::now(), tick)),
         tokens: TokenCache::default(),
@@ -197,6 +202,7 @@ fn run_worker(shared: Shared, sockets: listen::Sockets) -> Result<(), ServeError
             accepting.push(tokio::task::spawn_local(accept(listener, gateway.clone())));
         }
         tokio::task::spawn_local(watch(Rc::clone(&worker), Rc::clone(&connections), tick));
+        tokio::task::spawn_local(look_at_open(Rc::clone(&worker)));
         shared.shutdown.started().await;
         connections.drain();
         let finished = async {
@@ -241,6 +247,17 @@ fn watch_issuers(gateway: &Gateway, shutdown: &Shutdown) -> Result<(), ServeErro
         }
     });
     Ok(())
+}
+
+/// Ends what goes on under sessions and tokens that have ended. Apart from what closes the idle: whoever knows of a session
+/// may be slow.
+async fn look_at_open(worker: Rc<Worker>) {
+    let mut ticks = tokio::time::interval(LOOK_AT_OPEN);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        worker.open.look().await;
+    }
 }
 
 /// Closes what has been idle for too long.

@@ -87,6 +87,8 @@ pub struct Bearer {
     pub scopes: Option<Vec<String>>,
     /// All that it claims, where another issuer made it: rules may ask for what only that one knows.
     pub claims: Map<String, Value>,
+    /// From when on it is not valid any more, in seconds since 1970.
+    pub expires: u64,
     /// Set where it is our own, so that our directory knows the person, and we can take it back.
     pub own: Option<OwnToken>,
 }

@@ -99,6 +99,7 @@ impl PersonalToken {
                 identity,
                 scopes: self.scopes.clone(),
                 claims: serde_json::Map::new(),
+                expires: self.expires.unix_seconds(),
                 own: Some(own),
             })
         }))

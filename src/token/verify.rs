@@ -176,6 +176,7 @@ impl SignedToken {
                     .scope
                     .map(|scope| scope.split_ascii_whitespace().map(str::to_owned).collect()),
                 claims: serde_json::Map::new(),
+                expires: claims.exp,
                 own: Some(own),
             }),
             issuer: claims.iss,

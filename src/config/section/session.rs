@@ -42,6 +42,8 @@ pub struct SessionConfig {
     pub remember_timeout: Option<Duration>,
     /// Sessions one user may have at once; the oldest goes. At least one.
     pub max_per_user: usize,
+    /// Whether what ends a session ends the uploads under it as well, amid them.
+    pub end_uploads: bool,
 }
 
 impl SessionConfig {
@@ -96,6 +98,11 @@ impl SessionConfig {
                 .and_then(|value| value.integer(1..=100_000))
                 .and_then(|number| usize::try_from(number).ok())
                 .unwrap_or(Self::MAX_PER_USER),
+            // Half a file is worth nothing to anybody, and whoever began to send it was let in.
+            end_uploads: table
+                .take("end_uploads")
+                .and_then(|value| value.boolean())
+                .unwrap_or(false),
         };
         table.finish(&[]);
         session

@@ -102,6 +102,7 @@ pub(in crate::token) fn verify(
     );
     let not_before = claims.time("nbf")?.unwrap_or(0);
     let issued = claims.time("iat")?.unwrap_or(0);
+    let expires = claims.time("exp")?.ok_or(TokenError::Claim("exp"))?;
     Ok(SignedToken {
         signer: Signer::Trusted {
             trust: Arc::clone(trust),
@@ -110,11 +111,12 @@ pub(in crate::token) fn verify(
         issuer: claims.text("iss")?.ok_or(TokenError::Issuer)?,
         audience: claims.audience()?,
         not_before: not_before.max(issued),
-        expires: claims.time("exp")?.ok_or(TokenError::Claim("exp"))?,
+        expires,
         bearer: Arc::new(Bearer {
             identity: Arc::new(identity),
             scopes: Some(claims.scopes()?),
             claims: claims.0,
+            expires,
             own: None,
         }),
     })

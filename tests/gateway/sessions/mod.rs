@@ -3,6 +3,7 @@
 mod cookie;
 mod crowd;
 mod domain;
+mod ends;
 mod full_disk;
 mod kept;
 mod limits;

@@ -36,6 +36,7 @@ const KEYS: &[(&str, &str, bool)] = &[
     ("session", "absolute_timeout = \"12h\"", true),
     ("session", "remember_timeout = \"30d\"", true),
     ("session", "max_per_user = 20", true),
+    ("session", "end_uploads = false", true),
     ("token", "issuer = \"https://localhost:8443\"", true),
     ("token", "audience = \"portcullis\"", true),
     ("token", "lifetime = \"15m\"", true),
