@@ -10,7 +10,7 @@ use std::{
 use crate::{
     authenticate::Authenticator,
     clock::Clock,
-    config::{AccessLog, Config, LoginConfig, ServerConfig, SessionConfig, SessionStoreConfig},
+    config::{AccessLog, AdminConfig, Config, LoginConfig, ServerConfig, SessionConfig, SessionStoreConfig},
     http::{
         cookies::{CookieStyle, SessionCookie},
         hygiene::OwnHeaders,
@@ -45,6 +45,8 @@ pub struct Gateway {
     pub session: SessionConfig,
     /// `[login]`.
     pub login: LoginConfig,
+    /// `[admin]`, where there is an admin listener.
+    pub admin: Option<AdminConfig>,
     /// Which requests go where.
     pub routes: RouteTable,
     /// Header names that only we may set.
@@ -211,6 +213,7 @@ impl Gateway {
             server: config.server,
             session: config.session,
             login: config.login,
+            admin: config.admin,
             access_log,
             clock,
         };

@@ -22,6 +22,7 @@
 //! ```text
 //! cli
 //! server  sample_app
+//! admin
 //! handle
 //! portal
 //! gateway
@@ -52,6 +53,8 @@ pub mod cli;
 
 pub mod sample_app;
 pub mod server;
+
+pub mod admin;
 
 pub mod handle;
 

@@ -81,6 +81,15 @@ pub enum Refusal {
     /// A page of another origin sent it: a write to an own address, or to an app in somebody's name.
     #[error("the request comes from another site")]
     CrossOrigin,
+    /// The admin listener's token was not shown, or another.
+    #[error("the admin token is missing or not the right one")]
+    NotAdmin,
+    /// A page at a name that somebody else has pointed here makes a browser ask the admin listener.
+    #[error("the admin listener is not known by this name; ask for localhost")]
+    NotThisMachine,
+    /// The admin listener has no such thing.
+    #[error("there is no such thing here")]
+    NoAdminAddress,
     /// A form or JSON document that cannot be read.
     #[error("{0}")]
     BadForm(&'static str),
@@ -106,6 +115,9 @@ pub enum Refusal {
         /// Whether the proxy hands a redirect to the login page on to a person who waits for a page.
         redirects: bool,
     },
+    /// Where sessions are kept cannot be asked.
+    #[error("the session store cannot be asked")]
+    StoreDown(#[source] StoreError),
     /// What was asked for is done, but a restart would undo it.
     #[error("it could not be written down")]
     Unremembered(#[source] StoreError),
@@ -171,12 +183,16 @@ impl Refusal {
             Self::UpstreamsDown { .. } => "upstreams_down",
             Self::NoOwnAddress => "no_own_address",
             Self::CrossOrigin => "cross_origin",
+            Self::NotAdmin => "not_admin",
+            Self::NotThisMachine => "not_this_machine",
+            Self::NoAdminAddress => "no_admin_address",
             Self::BadForm(_) => "bad_form",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::BodyTimeout => "body_timeout",
             Self::NotAskedByProxy => "not_asked_by_proxy",
             Self::UnclearQuestion(_) => "unclear_question",
             Self::Verdict { why, .. } => why.label(),
+            Self::StoreDown(_) => "store_down",
             Self::Unremembered(_) => "unremembered",
             Self::Unchecked(_) => "unchecked",
             Self::Internal(_) => "internal",

@@ -98,13 +98,14 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::SeveralAuthorizations
         | Refusal::BodyBrokeOff
         | Refusal::BadForm(_) => StatusCode::BAD_REQUEST,
-        Refusal::NotSignedIn { .. } => StatusCode::UNAUTHORIZED,
+        Refusal::NotSignedIn { .. } | Refusal::NotAdmin => StatusCode::UNAUTHORIZED,
+        Refusal::NotThisMachine => StatusCode::MISDIRECTED_REQUEST,
         Refusal::NotAllowed { .. }
         | Refusal::CrossOrigin
         | Refusal::NotAskedByProxy
         | Refusal::UnclearQuestion(_)
         | Refusal::Verdict { .. } => StatusCode::FORBIDDEN,
-        Refusal::NoRoute | Refusal::NoOwnAddress => StatusCode::NOT_FOUND,
+        Refusal::NoRoute | Refusal::NoOwnAddress | Refusal::NoAdminAddress => StatusCode::NOT_FOUND,
         Refusal::NeverForwarded(_) | Refusal::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
         Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -114,9 +115,10 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::UpstreamFailed(_)
         | Refusal::UnaskedUpgrade
         | Refusal::NoWebSocket => StatusCode::BAD_GATEWAY,
-        Refusal::UpstreamsDown { .. } | Refusal::Unremembered(_) | Refusal::Unchecked(_) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Refusal::UpstreamsDown { .. }
+        | Refusal::StoreDown(_)
+        | Refusal::Unchecked(_)
+        | Refusal::Unremembered(_) => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
     }
 }
@@ -172,6 +174,10 @@ fn add_headers(headers: &mut HeaderMap, refusal: &Refusal, status: StatusCode) {
             };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
+        Refusal::NotAdmin => {
+            let challenge = HeaderValue::from_static(r#"Bearer realm="portcullis admin""#);
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         Refusal::NotAllowed {
             credential: Credential::Bearer,
             ..
@@ -201,7 +207,7 @@ fn add_headers(headers: &mut HeaderMap, refusal: &Refusal, status: StatusCode) {
             let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        Refusal::Unremembered(_) | Refusal::Unchecked(_) => {
+        Refusal::StoreDown(_) | Refusal::Unchecked(_) | Refusal::Unremembered(_) => {
             headers.insert(
                 header::RETRY_AFTER,
                 HeaderValue::from(pages::UNAVAILABLE_RETRY_AFTER),

@@ -14,6 +14,7 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+mod admin;
 mod check;
 mod demo;
 mod hash;
@@ -21,6 +22,7 @@ mod init;
 mod key;
 mod sample_app;
 mod serve;
+mod session;
 mod token;
 mod user;
 
@@ -66,6 +68,9 @@ enum Command {
     /// Makes tokens, lists and ends those for scripts, and says what one is
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Lists and ends sessions of a running gateway
+    #[command(subcommand)]
+    Session(session::SessionCommand),
     /// Turns a password into its argon2id string
     Hash(hash::HashArgs),
     /// Runs the sample app alone
@@ -128,6 +133,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::User(command) => user::run(command, &cli.config, &mut out),
         Command::Key(command) => key::run(command, &cli.config, &mut out),
         Command::Token(command) => token::run(command, &cli.config, &mut out),
+        Command::Session(command) => session::run(command, &cli.config, &mut out),
         Command::Hash(args) => hash::run(args, &cli.config, &mut out),
         Command::SampleApp(args) => {
             drop(out);

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Failure, check};
 use crate::{
     clock::Clock,
-    config::{self, Config},
+    config::{self, AdminAddress, Config},
     gateway::{BuildError, Gateway},
     observe::{access::AccessLogger, log},
     server::{self, Listeners, tls::Acceptor},
@@ -59,7 +59,7 @@ pub(super) fn serve(
         .context("cannot start")?;
     let (trigger, shutdown) = server::shutdown::channel();
     let inside = runtime.enter();
-    let listeners = Listeners::bind(&gateway.server).map_err(anyhow::Error::from)?;
+    let listeners = Listeners::bind(&gateway.server, gateway.admin.as_ref()).map_err(anyhow::Error::from)?;
     // Before anybody is told that it serves: whoever hears that may stop it at once.
     let signals = trigger.on_signals().context("cannot listen for signals")?;
     if at_hangup == AtHangup::Reopen {
@@ -81,6 +81,12 @@ pub(super) fn serve(
     }
     if let Some(address) = listeners.redirect_address() {
         tracing::info!(%address, %public_url, "listening, to redirect");
+    }
+    if let Some(address) = listeners.admin_address() {
+        tracing::info!(%address, "listening, for whoever runs the gateway");
+    }
+    if let Some(AdminAddress::Unix(socket)) = gateway.admin.as_ref().map(|admin| &admin.listen) {
+        tracing::info!(socket = %socket.display(), "listening, for whoever runs the gateway");
     }
     listening(&gateway);
     server::serve(&gateway, listeners, tls.as_ref(), &shutdown).context("serving failed")?;

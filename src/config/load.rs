@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 use toml::de::DeTable;
 
 use super::{
-    Config, LogConfig, LoginConfig, Problem, RouteConfig, ServerConfig, SessionConfig, Severity, TokenConfig,
-    UsersConfig,
+    AdminConfig, Config, LogConfig, LoginConfig, Problem, RouteConfig, ServerConfig, SessionConfig, Severity,
+    TokenConfig, UsersConfig,
     reader::{Environment, Report, Table},
     source::Source,
 };
@@ -80,16 +80,23 @@ fn read(report: &Report<'_>, document: DeTable<'_>, file: &Path) -> Config {
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut root = Table::new(report, "the configuration", 0..0, document);
     let server = ServerConfig::read(root.table("server", "[server]"), folder);
+    let admin = root
+        .take("admin")
+        .and_then(|value| AdminConfig::read(value.table("[admin]")?, &server));
+    // No route may lead to either.
+    let mut own_addresses = server.listen.clone();
+    own_addresses.extend(admin.as_ref().and_then(AdminConfig::address));
     let config = Config {
         session: SessionConfig::read(root.table("session", "[session]"), &server.public_url, folder),
         token: TokenConfig::read(root.table("token", "[token]"), &server.public_url, folder),
         users: UsersConfig::read(root.table("users", "[users]"), folder),
         login: LoginConfig::read(root.table("login", "[login]")),
+        admin,
         log: LogConfig::read(root.table("log", "[log]")),
-        routes: RouteConfig::read_all(report, root.take("route"), &server.listen),
+        routes: RouteConfig::read_all(report, root.take("route"), &own_addresses),
         server,
     };
-    root.finish(&["admin", "telemetry"]);
+    root.finish(&["telemetry"]);
     warn_of_plain_http(report, &config.server);
     config
 }

@@ -17,6 +17,7 @@ mod secrets;
 pub use load::{Loaded, load, load_in, load_str};
 pub use problem::{Problem, Severity};
 pub use section::{
+    admin::{AdminAddress, AdminConfig},
     limits::LimitsConfig,
     log::{AccessLog, LogConfig, LogFormat},
     login::LoginConfig,
@@ -48,6 +49,8 @@ pub struct Config {
     pub users: UsersConfig,
     /// `[login]`.
     pub login: LoginConfig,
+    /// `[admin]`; without it there is no admin listener.
+    pub admin: Option<AdminConfig>,
     /// `[log]`.
     pub log: LogConfig,
     /// Every `[[route]]`, in the order of the file; no two of them claim the same requests.

@@ -17,6 +17,7 @@ pub(super) fn may_be_called(key: &str) -> bool {
         || ["secret", "password", "passphrase"]
             .iter()
             .any(|word| strsim::damerau_levenshtein(&key, word) <= 2)
+        || strsim::damerau_levenshtein(&key, "token") <= 1
 }
 
 /// Whether a secret may stand on a line, counted from 1: as the value of a key on it, or as the rest of a value that
@@ -128,6 +129,7 @@ mod tests {
             ("bind_password", true),
             ("passphrase", true),
             ("token", true),
+            ("tokn", true),
             ("X-Api-Key", true),
             ("Authorization", true),
             ("server", false),

@@ -57,6 +57,47 @@ pub enum Event<'a> {
     },
 }
 
+/// Something that whoever runs the gateway did at the admin listener, or tried to.
+#[derive(Debug, Clone, Copy)]
+pub enum AdminEvent<'a> {
+    /// A session was ended.
+    SessionEnded {
+        /// Whose.
+        user: &'a str,
+        /// The session's public handle.
+        session: &'a str,
+    },
+    /// Everything that somebody had was ended: sessions, and tokens of every kind.
+    SignedOutEverywhere {
+        /// Whose.
+        user: &'a str,
+        /// How many sessions ended.
+        sessions: usize,
+    },
+    /// Somebody was not let in.
+    Refused {
+        /// Why, in the log's words.
+        reason: &'a str,
+    },
+}
+
+/// Writes an audit line about the admin listener.
+pub fn record_admin(event: AdminEvent<'_>, client: ClientAddr, request_id: &str) {
+    match event {
+        AdminEvent::SessionEnded { user, session } => {
+            tracing::info!(target: "audit", event = "session_ended", by = "admin", user, %client, request_id, session);
+        }
+        AdminEvent::SignedOutEverywhere { user, sessions } => {
+            tracing::info!(
+                target: "audit", event = "signed_out_everywhere", by = "admin", user, %client, request_id, sessions
+            );
+        }
+        AdminEvent::Refused { reason } => {
+            tracing::warn!(target: "audit", event = "admin_refused", %client, request_id, reason);
+        }
+    }
+}
+
 /// Writes an audit line.
 pub fn record(event: Event<'_>, user: &str, client: ClientAddr, request_id: &str) {
     match event {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     authenticate::{Caller, Proof},
+    clock::Timestamp,
     config::AcceptedCredentials,
     gateway::Gateway,
     http::{incoming::Incoming, navigation},
@@ -123,25 +124,38 @@ async fn end(gateway: &Gateway, caller: &Caller, visit: Visit<'_>) -> Result<(),
     Ok(())
 }
 
-/// Ends all that a person has: sessions, and tokens of every kind.
+/// Ends all that a person has, as they have asked.
 pub(super) async fn end_all(gateway: &Gateway, user: &UserName, visit: Visit<'_>) -> Result<(), Refusal> {
+    end_everything(gateway, user, visit.now, |sessions| {
+        let event = Event::SignedOutEverywhere { sessions };
+        audit::record(event, user.as_str(), visit.client, visit.request_id.as_str());
+    })
+    .await
+}
+
+/// Ends all that a person has: sessions, and tokens of every kind. `record` writes down that it has ended, and how many
+/// sessions there were.
+///
+/// # Errors
+/// It has all ended, but a restart would bring it back.
+pub async fn end_everything(
+    gateway: &Gateway,
+    user: &UserName,
+    now: Timestamp,
+    record: impl FnOnce(usize),
+) -> Result<(), Refusal> {
     let authenticator = &gateway.authenticator;
     let ended = authenticator.sessions.remove_user(user).await;
-    let event = Event::SignedOutEverywhere {
-        sessions: *ended.as_ref().unwrap_or(&0),
-    };
-    audit::record(event, user.as_str(), visit.client, visit.request_id.as_str());
+    record(*ended.as_ref().unwrap_or(&0));
     // It counts at once; that the files go as well is for tidiness.
     // After the sessions: whoever had one makes nothing more that is dated later.
-    let grants = gateway.refresh_tokens.of_user(user, visit.now).await;
-    let until = visit
-        .now
-        .after(authenticator.token.lifetime + authenticator.token.leeway);
+    let grants = gateway.refresh_tokens.of_user(user, now).await;
+    let until = now.after(authenticator.token.lifetime + authenticator.token.leeway);
     let remembered = authenticator
         .revocations
-        .revoke_all(user, grants.as_deref().unwrap_or_default(), until, visit.now)
+        .revoke_all(user, grants.as_deref().unwrap_or_default(), until, now)
         .await;
-    let (personal, owner, now) = (Arc::clone(&authenticator.personal), user.clone(), visit.now);
+    let (personal, owner) = (Arc::clone(&authenticator.personal), user.clone());
     let removed = tokio::task::spawn_blocking(move || personal.revoke_all(&owner, now)).await;
     if let Ok(Err(error)) = removed {
         tracing::warn!(%error, "the personal tokens do not count any more, but their files are still there");

@@ -30,6 +30,8 @@ mod sessions;
 mod verify;
 mod well_known;
 
+pub use logout::end_everything;
+
 /// One of our own addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnAddress {

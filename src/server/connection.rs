@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     address::PeerAddr,
+    admin,
     handle::{Peer, Worker, handle},
     http::{client_addr::Hop, incoming::Incoming},
     upstream::Bound,
@@ -47,6 +48,8 @@ const SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
 pub(super) enum Purpose {
     /// Everything.
     Gateway,
+    /// To look at the gateway, for whoever runs it.
+    Admin,
     /// To be sent to `public_url`.
     Redirect,
 }
@@ -129,6 +132,10 @@ impl Arrival {
     /// Where the connection comes from: its other end, or whom that one names by the PROXY protocol, if it is to speak
     /// that. `None` where it may not, or says nothing that makes sense.
     async fn hop(&self, stream: &mut impl Stream, limit: Instant) -> Option<Hop> {
+        // Nobody stands in front of it who is believed.
+        if self.purpose == Purpose::Admin {
+            return Some(Hop::new(self.peer, false));
+        }
         let server = &self.worker.gateway.server;
         let (peer, trusted) = (self.peer, server.trusted_proxies.contain(self.peer));
         if !server.proxy_protocol {
@@ -292,6 +299,7 @@ impl Served {
         let is_http2 = request.version() == Version::HTTP_2;
         let mut response = match self.purpose {
             Purpose::Redirect => redirect::answer(&self.worker, &self.hop, request),
+            Purpose::Admin => admin::answer(&self.worker, &self.hop, request).await,
             Purpose::Gateway => {
                 // HTTP/2's requests are under way side by side, and a proxy's are several people's.
                 let bound = (!is_http2 && !self.hop.is_trusted()).then(|| Rc::clone(&self.bound));

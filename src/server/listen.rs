@@ -11,7 +11,7 @@ use std::{
 use tokio::net::TcpSocket;
 
 use super::socket_file::{self, SocketFile};
-use crate::config::ServerConfig;
+use crate::config::{AdminAddress, AdminConfig, ServerConfig};
 
 /// Connections the kernel completes before we accept them.
 pub(super) const BACKLOG: u32 = 1024;
@@ -21,7 +21,9 @@ pub(super) const BACKLOG: u32 = 1024;
 pub struct Listeners {
     addresses: Vec<SocketAddr>,
     redirect: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
     files: Vec<SocketFile>,
+    for_admin: Option<Sockets>,
     by_worker: Vec<Sockets>,
 }
 
@@ -68,17 +70,19 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 impl Listeners {
-    /// Binds every address once per worker (`SO_REUSEPORT`). Port 0 takes a free port.
+    /// Binds every address once per worker (`SO_REUSEPORT`), and that of the admin listener once. Port 0 takes a free port.
     ///
     /// Must run inside a tokio runtime.
     ///
     /// # Errors
     /// An address is in use, not ours, or not allowed.
-    pub fn bind(server: &ServerConfig) -> Result<Self, ListenError> {
+    pub fn bind(server: &ServerConfig, admin: Option<&AdminConfig>) -> Result<Self, ListenError> {
         let mut bound = Self {
             addresses: Vec::new(),
             redirect: None,
+            admin: None,
             files: Vec::new(),
+            for_admin: None,
             by_worker: Vec::new(),
         };
         bound
@@ -97,6 +101,9 @@ impl Listeners {
                 path: path.clone(),
                 source,
             })?;
+        }
+        if let Some(admin) = admin {
+            bound.bind_admin(&admin.listen)?;
         }
         Ok(bound)
     }
@@ -120,11 +127,40 @@ impl Listeners {
     }
 
     fn bind_socket(&mut self, path: &Path) -> io::Result<()> {
-        let (listener, file) = socket_file::listen(path)?;
+        let (listener, file) = socket_file::listen(path, socket_file::FOR_THE_GROUP)?;
         self.files.push(file);
         for worker in &mut self.by_worker {
             worker.unix.push(listener.try_clone()?);
         }
+        Ok(())
+    }
+
+    fn bind_admin(&mut self, address: &AdminAddress) -> Result<(), ListenError> {
+        let mut sockets = Sockets::default();
+        match address {
+            AdminAddress::Tcp(address) => {
+                let failed = |source| ListenError::Address {
+                    address: *address,
+                    source,
+                };
+                let listener = TcpListener::bind(address).map_err(failed)?;
+                listener.set_nonblocking(true).map_err(failed)?;
+                self.admin = Some(listener.local_addr().map_err(failed)?);
+                sockets.tcp.push(listener);
+            }
+            AdminAddress::Unix(path) => {
+                let (listener, file) =
+                    socket_file::listen(path, socket_file::FOR_ITS_USER).map_err(|source| {
+                        ListenError::Socket {
+                            path: path.clone(),
+                            source,
+                        }
+                    })?;
+                self.files.push(file);
+                sockets.unix.push(listener);
+            }
+        }
+        self.for_admin = Some(sockets);
         Ok(())
     }
 
@@ -138,9 +174,14 @@ impl Listeners {
         self.redirect
     }
 
-    /// Each worker's sockets, and what removes the files of unix sockets when it is dropped.
-    pub(super) fn into_workers(self) -> (Vec<Sockets>, Vec<SocketFile>) {
-        (self.by_worker, self.files)
+    /// Where the admin listener is, with the real port.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Each worker's sockets, those of the admin listener, and what removes the files of unix sockets when it is dropped.
+    pub(super) fn into_workers(self) -> (Vec<Sockets>, Option<Sockets>, Vec<SocketFile>) {
+        (self.by_worker, self.for_admin, self.files)
     }
 }
 

@@ -61,6 +61,9 @@ const MIN_TICK: Duration = Duration::from_millis(10);
 /// How often a worker looks whether whoever opened what goes on is still let in: what a sign-out takes, and what a change of
 /// the user file takes beside the look of its reader.
 const LOOK_AT_OPEN: Duration = Duration::from_secs(1);
+/// Connections that the admin listener has at once: more than anybody looks with, and beside those of everybody else, so that
+/// whoever runs the gateway gets in while it is full.
+const ADMIN_CONNECTIONS: usize = 64;
 
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
@@ -91,15 +94,16 @@ pub fn serve(
     shutdown: &Shutdown,
 ) -> Result<(), ServeError> {
     let most = gateway.server.limits.max_connections;
-    descriptors::make_room(most);
+    descriptors::make_room(most + ADMIN_CONNECTIONS);
     let permits = Arc::new(Semaphore::new(most));
     // The files of unix sockets go when the last worker has ended.
-    let (sockets, _files) = listeners.into_workers();
+    let (sockets, for_admin, _files) = listeners.into_workers();
     thread::scope(|scope| {
         let mut workers = Vec::new();
         for (index, sockets) in sockets.into_iter().enumerate() {
             let shared = Shared {
                 gateway: Arc::clone(gateway),
+                purpose: Purpose::Gateway,
                 tls: tls.cloned(),
                 permits: Arc::clone(&permits),
                 shutdown: shutdown.clone(),
@@ -109,6 +113,20 @@ pub fn serve(
                 .spawn_scoped(scope, move || run_worker(shared, sockets))
                 .map_err(ServeError::Worker)?;
             workers.push(worker);
+        }
+        if let Some(sockets) = for_admin {
+            let shared = Shared {
+                gateway: Arc::clone(gateway),
+                purpose: Purpose::Admin,
+                tls: None,
+                permits: Arc::new(Semaphore::new(ADMIN_CONNECTIONS)),
+                shutdown: shutdown.clone(),
+            };
+            let admin = thread::Builder::new()
+                .name("admin".to_owned())
+                .spawn_scoped(scope, move || run_worker(shared, sockets))
+                .map_err(ServeError::Worker)?;
+            workers.push(admin);
         }
         let keeper = thread::Builder::new()
             .name("keeper".to_owned())
@@ -139,6 +157,8 @@ pub fn serve(
 /// What every worker is given.
 struct Shared {
     gateway: Arc<Gateway>,
+    /// What the connections of its sockets are for.
+    purpose: Purpose,
     tls: Option<tls::Acceptor>,
     permits: Arc<Semaphore>,
     shutdown: Shutdown,
@@ -176,7 +196,7 @@ fn run_worker(shared: Shared, sockets: listen::Sockets) -> Result<(), ServeError
     runtime.block_on(async {
         let gateway = Accepting {
             worker: Rc::clone(&worker),
-            purpose: Purpose::Gateway,
+            purpose: shared.purpose,
             connections: Rc::clone(&connections),
             tls: shared.tls,
             permits: shared.permits,

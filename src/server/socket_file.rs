@@ -15,7 +15,10 @@ use tokio::net::UnixSocket;
 use super::listen::BACKLOG;
 
 /// For the gateway's user and group: the front proxy's user must be in it.
-const MODE: u32 = 0o660;
+pub(super) const FOR_THE_GROUP: u32 = 0o660;
+
+/// For the gateway's user alone, and root.
+pub(super) const FOR_ITS_USER: u32 = 0o600;
 
 /// Removes the file when it is dropped, unless somebody else's has taken its place.
 #[derive(Debug)]
@@ -24,11 +27,11 @@ pub(super) struct SocketFile {
     identity: (u64, u64),
 }
 
-/// Listens on a unix socket. Must run inside a tokio runtime.
+/// Listens on a unix socket whose file has this mode. Must run inside a tokio runtime.
 ///
 /// # Errors
 /// Somebody listens there, the file is no socket, or its folder is not ours to write to.
-pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+pub(super) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     refuse_if_taken(path)?;
     // Made under another name, so that nobody can connect before its mode is right, and it takes its place at once.
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -41,7 +44,7 @@ pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let socket = UnixSocket::new_stream()?;
     socket.bind(&new)?;
     let listener = socket.listen(BACKLOG)?.into_std()?;
-    fs::set_permissions(&new, fs::Permissions::from_mode(MODE))?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(mode))?;
     let metadata = fs::symlink_metadata(&new)?;
     fs::rename(&new, path)?;
     let file = SocketFile {

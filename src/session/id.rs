@@ -81,14 +81,19 @@ impl fmt::Debug for SessionKey {
 pub struct SessionHandle(Box<str>);
 
 impl SessionHandle {
-    /// A fresh one, of 128 bits.
+    /// A fresh one, of 128 bits. It begins with no hyphen, so that no program takes it for an option.
     ///
     /// # Errors
     /// The system's random source failed.
     pub fn generate() -> Result<Self, NoRandomness> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into()))
+        loop {
+            let mut bytes = [0; 16];
+            getrandom::fill(&mut bytes)?;
+            let text = URL_SAFE_NO_PAD.encode(bytes);
+            if !text.starts_with('-') {
+                return Ok(Self(text.into()));
+            }
+        }
     }
 
     /// One that was written down.
@@ -118,6 +123,13 @@ mod tests {
         for position in 0..TOKEN_CHARS - 1 {
             let values: HashSet<u8> = tokens.iter().map(|t| t.as_bytes()[position]).collect();
             assert_eq!(values.len(), 64, "every character occurs at position {position}");
+        }
+    }
+
+    #[test]
+    fn no_public_name_looks_like_an_option() {
+        for _ in 0..10_000 {
+            assert!(!SessionHandle::generate().unwrap().as_str().starts_with('-'));
         }
     }
 

@@ -113,10 +113,20 @@ impl MemoryStore {
 
     /// Every session of which this is true. Walks the table, shard by shard.
     pub fn all_that(&self, is_so: impl Fn(&Session) -> bool) -> Vec<(SessionKey, Arc<Session>)> {
-        let found = self.sessions.iter().filter(|session| is_so(session));
+        let mut found = Vec::new();
+        self.each_that(is_so, |key, session| found.push((*key, Arc::clone(session))));
         found
-            .map(|session| (*session.key(), Arc::clone(session.value())))
-            .collect()
+    }
+
+    /// Shows every session of which this is true. Walks the table, shard by shard.
+    pub fn each_that(
+        &self,
+        is_so: impl Fn(&Session) -> bool,
+        mut show: impl FnMut(&SessionKey, &Arc<Session>),
+    ) {
+        for session in self.sessions.iter().filter(|session| is_so(session)) {
+            show(session.key(), session.value());
+        }
     }
 
     /// Looks at up to `most` sessions whose time has come; how many it looked at, and those that have ended.

@@ -4,9 +4,12 @@
 //! time, [`memory`] is the table, [`mod@file`] remembers it over a restart, and [`redis`] shares it with other gateways, with
 //! [`near`] remembering what it has seen of it. [`SessionStore`] is what everybody else talks to.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    cmp::Reverse,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{
@@ -109,6 +112,32 @@ impl Session {
         if self.last_use() != now {
             self.last_use.store(now.unix_millis(), Ordering::Relaxed);
         }
+    }
+}
+
+/// Some of the sessions there are, the newest first.
+#[derive(Debug, Default)]
+pub struct Newest {
+    /// Those.
+    pub sessions: Vec<Arc<Session>>,
+    /// How many there are in all.
+    pub total: usize,
+}
+
+impl Newest {
+    /// Counts a session, and keeps it for as long as it may be among the `most` newest.
+    fn add(&mut self, session: Arc<Session>, most: usize) {
+        self.total += 1;
+        self.sessions.push(session);
+        // Only now and then, so that a table of any size takes little room here and is not sorted over and over.
+        if self.sessions.len() >= most.saturating_mul(2).max(1024) {
+            self.keep(most);
+        }
+    }
+
+    fn keep(&mut self, most: usize) {
+        self.sessions.sort_by_key(|session| Reverse(session.created()));
+        self.sessions.truncate(most);
     }
 }
 
@@ -249,6 +278,64 @@ impl SessionStore {
             Self::File(store) => store.remove_where(ends).await,
             Self::Redis(store) => store.remove_where(ends).await,
         }
+    }
+
+    /// The live sessions of `user`, or of everybody: how many there are, and up to `most` of them, the newest first. Walks
+    /// the table.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn newest(
+        &self,
+        user: Option<&UserName>,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Newest, StoreError> {
+        let mut newest = Newest::default();
+        match user {
+            Some(user) => {
+                let sessions = self.of_user(user, now).await?.into_iter().rev();
+                sessions.for_each(|(_, session)| newest.add(session, most));
+            }
+            None => {
+                let is_live = |session: &Session| now < session.expires_at();
+                let mut add = |session: &Arc<Session>| newest.add(Arc::clone(session), most);
+                match self {
+                    Self::Memory(store) => store.each_that(is_live, |_, session| add(session)),
+                    Self::File(store) => store.memory.each_that(is_live, |_, session| add(session)),
+                    Self::Redis(store) => {
+                        let all = store.all().await?;
+                        all.iter()
+                            .filter(|(_, session)| is_live(session))
+                            .for_each(|(_, session)| add(session));
+                    }
+                }
+            }
+        }
+        newest.keep(most);
+        Ok(newest)
+    }
+
+    /// The live session of this public name, with its key. Walks the table.
+    ///
+    /// # Errors
+    /// As with [`SessionStore::newest`].
+    pub async fn find_handle(
+        &self,
+        handle: &str,
+        now: Timestamp,
+    ) -> Result<Option<(SessionKey, Arc<Session>)>, StoreError> {
+        let is_it = |session: &Session| session.handle().as_str() == handle && now < session.expires_at();
+        let found = match self {
+            Self::Memory(store) => store.all_that(is_it),
+            Self::File(store) => store.memory.all_that(is_it),
+            Self::Redis(store) => {
+                let mut all = store.all().await?;
+                all.retain(|(_, session)| is_it(session));
+                all
+            }
+        };
+        Ok(found.into_iter().next())
     }
 
     /// Takes up to `most` sessions that are due out of the table, or files them anew where a use has moved

@@ -296,6 +296,11 @@ fn several_gateways_of_one_redis_are_one() {
         "what was used there is not idle here"
     );
 
+    let found = run(other.find_handle(session.session.handle().as_str(), at(100))).unwrap();
+    assert!(found.is_some_and(|(key, _)| key == session.token.key()));
+    let newest = run(other.newest(None, 10, at(100))).unwrap();
+    assert_eq!((newest.total, newest.sessions.len()), (1, 1));
+
     let more = [1, 2, 3].map(|second| sign_in(&other, "alice", at(second)));
     let live = run(one.of_user(&UserName::parse("alice").unwrap(), at(3))).unwrap();
     assert_eq!(live.len(), 3, "all count together");
@@ -416,5 +421,46 @@ fn table_of(store: &SessionStore) -> Option<&MemoryStore> {
         SessionStore::Memory(table) => Some(table),
         SessionStore::File(store) => Some(&store.memory),
         SessionStore::Redis(_) => None,
+    }
+}
+
+#[test]
+fn the_newest_sessions_are_found_among_many_and_each_by_its_public_name() {
+    for Kept {
+        store,
+        _folder,
+        _server,
+    } in swept_stores(5000)
+    {
+        let many: Vec<_> = (0..1200)
+            .map(|n| sign_in(&store, ["alice", "bob"][usize::from(n % 3 == 0)], at(n % 50)))
+            .collect();
+        let seconds = |newest: &Newest| -> Vec<u64> {
+            let created = newest.sessions.iter().map(|session| session.created());
+            created.map(|time| time.unix_seconds() - 1_000_000).collect()
+        };
+        let newest = run(store.newest(None, 100, at(50))).unwrap();
+        assert_eq!((newest.total, newest.sessions.len()), (1200, 100));
+        assert_eq!(
+            seconds(&newest),
+            [[49; 24].as_slice(), &[48; 24], &[47; 24], &[46; 24], &[45; 4]].concat()
+        );
+        let bob = UserName::parse("bob").unwrap();
+        let of_bob = run(store.newest(Some(&bob), 5000, at(50))).unwrap();
+        assert_eq!((of_bob.total, of_bob.sessions.len()), (400, 400));
+        assert!(seconds(&of_bob).is_sorted_by(|one, next| one >= next));
+        // What has ended is no more, swept or not.
+        assert_eq!(run(store.newest(None, 100, at(60))).unwrap().total, 1176);
+
+        let one = &many[7];
+        let handle = one.session.handle().as_str();
+        let (key, found) = run(store.find_handle(handle, at(50))).unwrap().unwrap();
+        assert!(key == one.token.key() && Arc::ptr_eq(&found, &one.session));
+        assert!(run(store.find_handle(handle, at(67))).unwrap().is_none());
+        assert!(
+            run(store.find_handle(one.token.expose(), at(50)))
+                .unwrap()
+                .is_none()
+        );
     }
 }

@@ -13,6 +13,7 @@ mod check;
 mod init;
 mod people;
 mod serving;
+mod sessions;
 mod starting;
 mod tokens;
 
@@ -123,6 +124,9 @@ fn every_command_explains_itself() {
         "token inspect",
         "token list",
         "token revoke",
+        "session",
+        "session list",
+        "session revoke",
         "hash",
         "sample-app",
         "completions",
@@ -169,6 +173,11 @@ fn wrong_arguments_end_with_2_and_are_said_on_standard_error() {
             "unexpected value 'x'",
         ),
         (&["user", "passwd", "alice", "x"], "unexpected argument 'x'"),
+        (&["session", "revoke"], "<ID>"),
+        (
+            &["session", "list", "--limit", "0"],
+            "invalid value '0' for '--limit <N>'",
+        ),
         (&["hash", "x"], "unexpected argument 'x'"),
         (
             &["sample-app", "--listen", "x"],

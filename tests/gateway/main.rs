@@ -11,6 +11,7 @@
 
 mod harness;
 
+mod admin;
 mod any_bytes;
 mod apps;
 mod attacks;

@@ -4,6 +4,7 @@ use std::{fs, time::Duration};
 
 use super::*;
 
+mod admin;
 mod edge;
 mod keys;
 mod route;

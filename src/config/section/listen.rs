@@ -5,10 +5,10 @@ use std::{net::SocketAddr, ops::Range, path::PathBuf};
 use crate::config::reader::{Report, Table, Value};
 
 /// What the address of a unix socket begins with.
-const UNIX: &str = "unix:";
+pub(super) const UNIX: &str = "unix:";
 
 /// The longest path of a unix socket (`sun_path` of unix(7)), with room for the name under which one is made.
-const MAX_PATH: usize = 100;
+pub(super) const MAX_PATH: usize = 100;
 
 /// What `listen` names.
 #[derive(Debug, Default)]
@@ -78,13 +78,7 @@ impl Listen {
 
     /// An address that listens there already.
     fn taken(&self, address: SocketAddr) -> Option<SocketAddr> {
-        let covers = |one: &SocketAddr, other: &SocketAddr| {
-            one.port() == other.port()
-                && (one.ip() == other.ip() || (one.ip().is_unspecified() && one.is_ipv4() == other.is_ipv4()))
-        };
-        let mut earlier = self.addresses.iter().copied();
-        earlier
-            .find(|earlier| address.port() != 0 && (covers(earlier, &address) || covers(&address, earlier)))
+        covering(self.addresses.iter().copied(), address)
     }
 
     /// Reads `redirect_http`, an address of its own.
@@ -106,11 +100,25 @@ impl Listen {
     }
 }
 
-fn both(one: SocketAddr, other: SocketAddr) -> String {
+/// Which of these addresses cannot be listened on beside another one.
+pub(super) fn covering(
+    mut taken: impl Iterator<Item = SocketAddr>,
+    address: SocketAddr,
+) -> Option<SocketAddr> {
+    let covers = |one: &SocketAddr, other: &SocketAddr| {
+        one.port() == other.port()
+            && (one.ip() == other.ip() || (one.ip().is_unspecified() && one.is_ipv4() == other.is_ipv4()))
+    };
+    taken.find(|earlier| address.port() != 0 && (covers(earlier, &address) || covers(&address, earlier)))
+}
+
+/// Says that two addresses are one.
+pub(super) fn both(one: SocketAddr, other: SocketAddr) -> String {
     format!("{one} and {other} cannot be listened on both: one covers the other")
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+/// Reads an address.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("\"{text}\" is no address to listen on; write one such as \"0.0.0.0:8443\" or \"[::]:8443\"")
     })

@@ -1,5 +1,6 @@
 //! One file per table of `gateway.toml`: the checked type, its defaults with their reasons, and how it is read.
 
+pub mod admin;
 mod cookie;
 mod host;
 pub mod limits;

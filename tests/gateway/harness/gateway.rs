@@ -229,9 +229,9 @@ impl GatewayBuilder {
         let (gateway, flush) =
             portcullis::gateway::Gateway::build(loaded.config, self.clock.clone()).unwrap();
         let gateway = Arc::new(gateway);
-        let listeners = Listeners::bind(&gateway.server).unwrap();
+        let listeners = Listeners::bind(&gateway.server, gateway.admin.as_ref()).unwrap();
         let addresses = listeners.addresses().to_vec();
-        let redirect = listeners.redirect_address();
+        let (redirect, admin) = (listeners.redirect_address(), listeners.admin_address());
         let address = addresses[0];
         let tls = gateway
             .server
@@ -249,6 +249,7 @@ impl GatewayBuilder {
             address,
             addresses,
             redirect,
+            admin,
             base: format!("{scheme}://localhost:{}", address.port()),
             clock: self.clock,
             shared: gateway,
@@ -276,6 +277,8 @@ pub struct Gateway {
     pub addresses: Vec<SocketAddr>,
     /// Where it only redirects.
     pub redirect: Option<SocketAddr>,
+    /// Where its admin listener is.
+    pub admin: Option<SocketAddr>,
     /// Its address as a browser writes it.
     pub base: String,
     clock: Clock,
@@ -299,8 +302,14 @@ impl Gateway {
 
     /// A request for this path.
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.client
-            .request(method.parse().unwrap(), format!("{}{path}", self.base))
+        let url = format!("{}{path}", self.base);
+        self.client.request(method.parse().unwrap(), url)
+    }
+
+    /// A request to the admin listener.
+    pub fn admin(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("http://{}{path}", self.admin.unwrap());
+        self.client.request(method.parse().unwrap(), url)
     }
 
     /// A raw connection.

@@ -64,7 +64,12 @@ const KEYS: &[(&str, &str, bool)] = &[
     ("login", "logo = \"logo.svg\"", false),
     ("login", "second_factor = \"optional\"", false),
     ("login", "throttle = { per_user = \"5/1m\" }", false),
-    ("", "admin = { listen = \"127.0.0.1:9900\" }", false),
+    ("admin", "listen = \"127.0.0.1:9900\"", true),
+    (
+        "admin",
+        "listen = \"unix:/run/portcullis-admin.sock\"\ntoken = { env = \"PORTCULLIS_SECRET\" }",
+        true,
+    ),
     ("log", "format = \"text\"", true),
     ("log", "level = \"info\"", true),
     ("log", "access = \"stdout\"", true),
@@ -163,11 +168,6 @@ fn every_key_is_taken_or_said_not_to_be_built_yet() {
 fn tables_that_are_not_built_are_refused_as_a_whole() {
     let advice = "this version cannot do it; leave the key out";
     refused(&[
-        (
-            "[«admin»]\nlisten = \"127.0.0.1:9900\"",
-            "`admin` in the configuration is not built yet",
-            advice,
-        ),
         (
             "[«telemetry»]\notlp = \"http://127.0.0.1\"",
             "`telemetry` in the configuration is not built yet",
