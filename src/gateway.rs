@@ -67,6 +67,8 @@ pub struct Gateway {
     pub session_cookie: SessionCookie,
     /// The name of the cookie that belongs to [`Gateway::form_key`].
     pub form_cookie: String,
+    /// The name of the cookie by which a browser shows for a moment that it has signed in.
+    pub signed_in_cookie: String,
     /// The name of the cookie that brings browsers back to the upstream they were sent to.
     pub route_cookie: String,
     /// Where access lines go.
@@ -207,6 +209,7 @@ impl Gateway {
             store,
             form_key,
             form_cookie: session_cookie.companion("form"),
+            signed_in_cookie: session_cookie.companion("signed-in"),
             route_cookie: session_cookie.companion("route"),
             cookies,
             session_cookie,
@@ -221,7 +224,12 @@ impl Gateway {
     }
 
     /// Our cookies' names: no upstream sees them, none sets them.
-    pub fn own_cookies(&self) -> [&str; 3] {
-        [&self.authenticator.cookie, &self.form_cookie, &self.route_cookie]
+    pub fn own_cookies(&self) -> [&str; 4] {
+        [
+            &self.authenticator.cookie,
+            &self.form_cookie,
+            &self.signed_in_cookie,
+            &self.route_cookie,
+        ]
     }
 }

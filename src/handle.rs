@@ -21,7 +21,10 @@ use crate::{
         target::Target,
         trace_context::{TraceContext, TraceIds},
     },
-    portal::{self, OwnAddress, Visit},
+    portal::{
+        self, OwnAddress, Visit,
+        not_kept::{self, Wanted},
+    },
     refusal::Refusal,
     respond,
     token::{Assertions, TokenCache},
@@ -194,7 +197,17 @@ async fn pipeline<G: Clone + 'static>(
         own,
         client: origin.client,
     };
-    let permit = authorize(route, authentication, asked)?;
+    let permit = authorize(route, authentication, asked).map_err(|refusal| {
+        let wanted = Wanted {
+            method: request.method(),
+            headers: request.headers(),
+            credentials: route.credentials,
+            client: origin.client,
+            request_id: story.request_id,
+            now,
+        };
+        not_kept::explained(gateway, refusal, wanted)
+    })?;
     if let Some(caller) = permit.caller().filter(|_| route.renews_session) {
         caller.renew(now);
     }

@@ -12,6 +12,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use sha2::{Digest, Sha256};
 
+use crate::session::sign_in_mark::NotKept;
+
 pub mod account;
 
 /// The stylesheet that every page carries inline. Its hash stands in the Content-Security-Policy.
@@ -81,19 +83,6 @@ pub enum LoginMessage {
     SignedOut,
 }
 
-/// Why a browser that has just signed in is not signed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotKept {
-    /// It came over plain HTTP, where it keeps no cookie that is for TLS alone.
-    PlainHttp,
-    /// It sends no cookie back.
-    NoCookie,
-    /// It sends two of the same name, one of them where it wanted to go.
-    TwoCookies,
-    /// It sends one, of a session that nobody knows here.
-    NoSession,
-}
-
 impl fmt::Display for NotKept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -106,12 +95,16 @@ impl fmt::Display for NotKept {
                  site, and try again."
             }
             Self::TwoCookies => {
-                "You are signed in, but your browser has another cookie of the same name for the page you wanted. \
+                "You have signed in, but your browser has another cookie of the same name for the page you wanted. \
                  Please delete the cookies of this site, and try again."
             }
             Self::NoSession => {
                 "You have signed in, but that is not known here. Please try again. If it happens again, tell \
                  whoever runs this site: its gateways may not share their sessions."
+            }
+            Self::TokensAlone => {
+                "You have signed in, but the page you wanted is for programs, which show a token. Signing in again \
+                 does not open it."
             }
         })
     }

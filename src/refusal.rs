@@ -5,7 +5,8 @@ use std::{io, time::Duration};
 use http::Method;
 
 use crate::{
-    http::target::TargetError, identity::Credential, store::StoreError, token::TokenError, upstream::Broken,
+    http::target::TargetError, identity::Credential, session::sign_in_mark::NotKept, store::StoreError,
+    token::TokenError, upstream::Broken,
 };
 
 /// Every way in which a request ends without an upstream's answer.
@@ -38,6 +39,9 @@ pub enum Refusal {
         /// Set when a bearer token was shown that is not valid.
         bad_token: Option<TokenError>,
     },
+    /// Nobody is, though somebody at this browser has signed in a moment ago.
+    #[error("signed in a moment ago, and not signed in: {}", .0.word())]
+    NotKept(NotKept),
     /// Somebody is, but may not pass.
     #[error("not allowed: {why}")]
     NotAllowed {
@@ -172,6 +176,7 @@ impl Refusal {
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::NotSignedIn { bad_token: None } => "not_signed_in",
             Self::NotSignedIn { bad_token: Some(_) } => "invalid_token",
+            Self::NotKept(_) => "sign_in_not_kept",
             Self::NotAllowed { .. } => "not_allowed",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyBrokeOff => "body_broke_off",

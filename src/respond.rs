@@ -21,6 +21,9 @@ pub const OWN_PREFIX: &str = "/.auth";
 /// Where people sign in.
 pub const LOGIN_PATH: &str = "/.auth/login";
 
+/// Names what of the login page's query says why a sign-in did not last.
+pub const NOT_KEPT: &str = "not_kept";
+
 /// When the session ends if nothing renews it, in seconds since 1970.
 const SESSION_EXPIRES_AT: HeaderName = HeaderName::from_static("x-session-expires-at");
 
@@ -74,12 +77,12 @@ pub fn refuse(refusal: &Refusal, asked: &Asked<'_>) -> Response<String> {
         return verdict(why, &asked);
     }
     let status = status(refusal);
-    let login_url = login_url(asked.return_to);
+    let login_url = login_url(asked.return_to, refusal);
     let mut response = if !asked.wants_page {
-        let helps = matches!(refusal, Refusal::NotSignedIn { .. });
+        let helps = matches!(refusal, Refusal::NotSignedIn { .. } | Refusal::NotKept(_));
         let login_url = helps.then_some(login_url.as_str());
         problem(status, &detail(refusal), asked.request_id, login_url)
-    } else if let Refusal::NotSignedIn { .. } = refusal {
+    } else if let Refusal::NotSignedIn { .. } | Refusal::NotKept(_) = refusal {
         see_other(&login_url)
     } else {
         page(refusal, status, asked, &login_url)
@@ -98,7 +101,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::SeveralAuthorizations
         | Refusal::BodyBrokeOff
         | Refusal::BadForm(_) => StatusCode::BAD_REQUEST,
-        Refusal::NotSignedIn { .. } | Refusal::NotAdmin => StatusCode::UNAUTHORIZED,
+        Refusal::NotSignedIn { .. } | Refusal::NotKept(_) | Refusal::NotAdmin => StatusCode::UNAUTHORIZED,
         Refusal::NotThisMachine => StatusCode::MISDIRECTED_REQUEST,
         Refusal::NotAllowed { .. }
         | Refusal::CrossOrigin
@@ -127,8 +130,8 @@ fn status(refusal: &Refusal) -> StatusCode {
 /// whatever it is. nginx takes any other status for a failure of ours.
 fn verdict(why: &Refusal, asked: &Asked<'_>) -> Response<String> {
     let mut response = refuse(why, asked);
-    if let Refusal::NotSignedIn { .. } = why {
-        if let Ok(login_url) = HeaderValue::try_from(login_url(asked.return_to)) {
+    if let Refusal::NotSignedIn { .. } | Refusal::NotKept(_) = why {
+        if let Ok(login_url) = HeaderValue::try_from(login_url(asked.return_to, why)) {
             response.headers_mut().insert(header::LOCATION, login_url);
         }
     } else {
@@ -143,7 +146,7 @@ fn verdict(why: &Refusal, asked: &Asked<'_>) -> Response<String> {
 /// nothing about why a credential was not accepted.
 fn detail(refusal: &Refusal) -> String {
     match refusal {
-        Refusal::NotSignedIn { bad_token: None } => "Sign in first.".to_owned(),
+        Refusal::NotSignedIn { bad_token: None } | Refusal::NotKept(_) => "Sign in first.".to_owned(),
         Refusal::NotSignedIn { bad_token: Some(_) } => "The token is not valid.".to_owned(),
         Refusal::NotAllowed { .. } => "You are signed in, but may not open this address.".to_owned(),
         Refusal::UpstreamUnreachable(_)
@@ -164,13 +167,13 @@ fn detail(refusal: &Refusal) -> String {
 
 fn add_headers(headers: &mut HeaderMap, refusal: &Refusal, status: StatusCode) {
     match refusal {
-        Refusal::NotSignedIn { bad_token } if !headers.contains_key(header::LOCATION) => {
-            let challenge = match bad_token {
-                None => r#"Bearer realm="portcullis""#,
+        Refusal::NotSignedIn { .. } | Refusal::NotKept(_) if !headers.contains_key(header::LOCATION) => {
+            let challenge = match refusal {
                 // RFC 6750, section 3.1. The precise reason is in the log alone.
-                Some(_) => {
+                Refusal::NotSignedIn { bad_token: Some(_) } => {
                     r#"Bearer realm="portcullis", error="invalid_token", error_description="the token is not valid""#
                 }
+                _ => r#"Bearer realm="portcullis""#,
             };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
@@ -310,14 +313,20 @@ pub fn tell_session_end(headers: &mut HeaderMap, end: Option<Timestamp>) {
 /// The longest way back that is kept, in bytes.
 pub const MAX_RETURN_TO: usize = 4096;
 
-/// The login page's address, with the way back. One that is too long to be kept is left out: encoded, it could be three
-/// times as long again, twice in one answer.
-pub fn login_url(return_to: &str) -> String {
-    if return_to.len() > MAX_RETURN_TO {
-        return LOGIN_PATH.to_owned();
+/// The login page's address, with the way back, and with why whoever has signed in must come again. A way back that is too
+/// long to be kept is left out: encoded, it could be three times as long again, twice in one answer.
+fn login_url(return_to: &str, refusal: &Refusal) -> String {
+    let return_to = (return_to.len() <= MAX_RETURN_TO).then(|| {
+        let encoded = utf8_percent_encode(return_to, RETURN_TO);
+        format!("return_to={encoded}")
+    });
+    let why = match refusal {
+        Refusal::NotKept(why) => Some(format!("{NOT_KEPT}={}", why.word())),
+        _ => None,
+    };
+    let query: Vec<String> = return_to.into_iter().chain(why).collect();
+    match query.is_empty() {
+        true => LOGIN_PATH.to_owned(),
+        false => format!("{LOGIN_PATH}?{}", query.join("&")),
     }
-    format!(
-        "{LOGIN_PATH}?return_to={}",
-        utf8_percent_encode(return_to, RETURN_TO)
-    )
 }

@@ -98,6 +98,13 @@ impl CookieStyle {
         written(&with_age(self.cookie(name, value), max_age))
     }
 
+    /// A `Set-Cookie` value that ends the cookie: the same attributes, or browsers would keep the original.
+    pub fn clear(&self, name: &str) -> Option<HeaderValue> {
+        let mut cookie = self.cookie(name, "");
+        cookie.make_removal();
+        written(&cookie)
+    }
+
     fn cookie<'c>(&self, name: &'c str, value: &'c str) -> Cookie<'c> {
         Cookie::build((name, value))
             .path("/")

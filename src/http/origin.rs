@@ -33,17 +33,14 @@ pub fn is_own(headers: &HeaderMap, own: OwnOrigin<'_>) -> bool {
     }
 }
 
-/// Whether a page of ours sent it that came over plain HTTP, while we are reached over TLS. Browsers say nothing of their own
-/// there but `Origin`.
-pub fn is_over_plain_http(headers: &HeaderMap, own: OwnOrigin<'_>) -> bool {
+/// Whether a page of ours sent it that came over plain HTTP. Browsers say nothing of their own there but `Origin`. Whatever
+/// a proxy says of how they came is no reason to doubt that.
+pub fn is_over_plain_http(headers: &HeaderMap, authority: Option<&str>) -> bool {
     let plain = OwnOrigin {
         scheme: "http",
-        ..own
+        authority,
     };
-    own.scheme == "https"
-        && !headers.contains_key(SEC_FETCH_SITE)
-        && headers.contains_key(header::ORIGIN)
-        && is_own(headers, plain)
+    !headers.contains_key(SEC_FETCH_SITE) && headers.contains_key(header::ORIGIN) && is_own(headers, plain)
 }
 
 /// Scheme and authority of a URL (RFC 6454, section 4), or of an `Origin`; `null` has none.

@@ -10,11 +10,12 @@ const PAYLOADS: [&str; 7] = [
     "//evil.example",
 ];
 
-const MESSAGES: [LoginMessage; 9] = [
+const MESSAGES: [LoginMessage; 10] = [
     LoginMessage::NotKept(NotKept::PlainHttp),
     LoginMessage::NotKept(NotKept::NoCookie),
     LoginMessage::NotKept(NotKept::TwoCookies),
     LoginMessage::NotKept(NotKept::NoSession),
+    LoginMessage::NotKept(NotKept::TokensAlone),
     LoginMessage::WrongCredentials,
     LoginMessage::FormExpired,
     LoginMessage::Busy {
@@ -239,6 +240,12 @@ fn a_login_message_chooses_status_role_and_words() {
             403,
             "alert",
             "not known here",
+        ),
+        (
+            LoginMessage::NotKept(NotKept::TokensAlone),
+            403,
+            "alert",
+            "for programs, which show a token",
         ),
         (
             LoginMessage::Busy {

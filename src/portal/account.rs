@@ -8,12 +8,14 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Visit,
     form::Form,
+    not_kept::{self, Wanted},
     oauth, same_origin,
     sessions::{self, Owner},
 };
 use crate::{
     authenticate::Idleness,
     clock::Timestamp,
+    config::AcceptedCredentials,
     gateway::Gateway,
     http::incoming::Incoming,
     observe::audit::{self, Event},
@@ -39,7 +41,18 @@ pub(super) async fn page(
     request: &Request<Incoming>,
     visit: Visit<'_>,
 ) -> Result<Response<String>, Refusal> {
-    let owner = Owner::by_session(gateway, request.headers(), visit).await?;
+    let owner = Owner::by_session(gateway, request.headers(), visit).await;
+    let owner = owner.map_err(|refusal| {
+        let wanted = Wanted {
+            method: request.method(),
+            headers: request.headers(),
+            credentials: AcceptedCredentials::default(),
+            client: visit.client,
+            request_id: visit.request_id,
+            now: visit.now,
+        };
+        not_kept::explained(gateway, refusal, wanted)
+    })?;
     owner.caller.renew(visit.now);
     show(gateway, &owner, visit, Shown::default()).await
 }

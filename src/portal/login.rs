@@ -19,13 +19,13 @@ use crate::{
     http::{
         cookies::{self, Presented},
         incoming::Incoming,
-        origin::{self, OwnOrigin},
+        origin,
     },
     observe::audit::{self, Event},
-    pages::{LoginMessage, LoginPage, NotKept, UNAVAILABLE_RETRY_AFTER},
+    pages::{LoginMessage, LoginPage, UNAVAILABLE_RETRY_AFTER},
     refusal::Refusal,
     respond,
-    session::{Device, NewSession, form_token::BrowserId, lifetime::Lifetime},
+    session::{Device, NewSession, form_token::BrowserId, lifetime::Lifetime, sign_in_mark::NotKept},
     users::sign_in::SignInError,
 };
 
@@ -41,7 +41,7 @@ struct SignedIn<'a> {
 }
 
 /// The sign-in page.
-pub(super) async fn page(
+pub(super) fn page(
     gateway: &Gateway,
     request: &Request<Incoming>,
     visit: Visit<'_>,
@@ -53,13 +53,13 @@ pub(super) async fn page(
             .map(|(_, value)| value.into_owned())
     };
     let return_to = query("return_to").unwrap_or_default();
+    let not_kept = query(respond::NOT_KEPT)
+        .and_then(|word| not_kept::message(gateway, request.headers(), &word, visit.now));
     let message = match query("signed_out") {
         Some(_) => Some(LoginMessage::SignedOut),
-        None => not_kept::after_sign_in(gateway, request.headers(), visit)
-            .await
-            .map(LoginMessage::NotKept),
+        None => not_kept.map(LoginMessage::NotKept),
     };
-    show(
+    let mut response = show(
         gateway,
         request.headers(),
         visit,
@@ -68,7 +68,12 @@ pub(super) async fn page(
             return_to: &return_to,
             message,
         },
-    )
+    )?;
+    // Once is enough: opened again, it is an ordinary page.
+    if not_kept.is_some() {
+        set_cookie(response.headers_mut(), not_kept::clear(gateway))?;
+    }
+    Ok(response)
 }
 
 /// What differs between one showing of the page and the next.
@@ -120,13 +125,8 @@ pub(super) async fn sign_in(
     request: Request<Incoming>,
     visit: Visit<'_>,
 ) -> Result<Response<String>, Refusal> {
-    let over_plain_http = origin::is_over_plain_http(
-        request.headers(),
-        OwnOrigin {
-            scheme: visit.scheme,
-            authority: visit.authority,
-        },
-    );
+    let over_plain_http = gateway.server.public_url.is_secure()
+        && origin::is_over_plain_http(request.headers(), visit.authority);
     if !over_plain_http {
         same_origin::check(request.headers(), visit)?;
     }
@@ -149,10 +149,10 @@ pub(super) async fn sign_in(
     };
 
     if over_plain_http {
-        return match kind {
-            FormKind::UrlEncoded => again(LoginMessage::NotKept(NotKept::PlainHttp)),
-            FormKind::Json => Err(Refusal::CrossOrigin),
-        };
+        match kind {
+            FormKind::UrlEncoded => return again(LoginMessage::NotKept(NotKept::PlainHttp)),
+            FormKind::Json => same_origin::check(&headers, visit)?,
+        }
     }
     if kind == FormKind::UrlEncoded && !is_ours(gateway, &headers, &form, visit.now) {
         return again(match cookies::find(&headers, &gateway.form_cookie) {
@@ -190,6 +190,10 @@ pub(super) async fn sign_in(
                 .set(visit.authority, new.token.expose(), max_age);
             for cookie in cookies {
                 set_cookie(response.headers_mut(), cookie)?;
+            }
+            if kind == FormKind::UrlEncoded {
+                let mark = not_kept::set(gateway, new.token.expose(), visit.now);
+                set_cookie(response.headers_mut(), mark)?;
             }
             Ok(response)
         }

@@ -7,7 +7,7 @@ use http::{Request, Response, StatusCode, header};
 use super::{
     Visit,
     form::{Form, FormKind},
-    revoke, same_origin, set_cookie,
+    not_kept, revoke, same_origin, set_cookie,
 };
 use crate::{
     authenticate::{Caller, Proof},
@@ -103,6 +103,7 @@ pub(super) async fn sign_out(
     for cookie in gateway.session_cookie.clear(visit.authority) {
         set_cookie(response.headers_mut(), cookie)?;
     }
+    set_cookie(response.headers_mut(), not_kept::clear(gateway))?;
     Ok(response)
 }
 

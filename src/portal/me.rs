@@ -1,15 +1,24 @@
 //! `/.auth/me`: who am I, by cookie or token.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use super::Visit;
 use crate::{
     authenticate::Proof, clock::Timestamp, config::AcceptedCredentials, gateway::Gateway,
-    http::incoming::Incoming, refusal::Refusal, respond,
+    http::incoming::Incoming, refusal::Refusal, respond, session::Session,
 };
+
+/// How long the session lasts if nothing renews it.
+const EXPIRES_IN: HeaderName = HeaderName::from_static("x-session-expires-in");
+
+/// How long it lasts whatever renews it.
+const ENDS_IN: HeaderName = HeaderName::from_static("x-session-ends-in");
+
+/// How long it lasts from each use, as long as it may last at all.
+const IDLE_TIMEOUT: HeaderName = HeaderName::from_static("x-session-idle-timeout");
 
 /// The answer. Times are in seconds.
 #[derive(Serialize)]
@@ -73,14 +82,26 @@ pub(super) async fn me(
     let mut response = respond::json(StatusCode::OK, &me);
     let headers = response.headers_mut();
     respond::tell_session_end(headers, caller.session_expires_at());
-    // By the clock that ends the session: a page's own may be wrong.
-    tell_time(headers, visit.now);
+    if let Proof::Session { session, .. } = &caller.proof {
+        tell_time_left(headers, session, visit.now);
+    }
     Ok(response)
 }
 
-fn tell_time(headers: &mut HeaderMap, now: Timestamp) {
-    let now = UNIX_EPOCH + Duration::from_millis(now.unix_millis());
-    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(now)) {
-        headers.insert(header::DATE, date);
+/// In seconds from now: a page's own clock may be wrong, and a proxy's `Date` is the proxy's.
+fn tell_time_left(headers: &mut HeaderMap, session: &Session, now: Timestamp) {
+    let lifetime = session.lifetime();
+    let ends = session.created().after(lifetime.absolute);
+    for (name, length) in [
+        (EXPIRES_IN, session.expires_at().since(now)),
+        (ENDS_IN, ends.since(now)),
+        (IDLE_TIMEOUT, lifetime.idle.min(lifetime.absolute)),
+    ] {
+        headers.insert(name, HeaderValue::from(whole_seconds(length)));
     }
+}
+
+/// Rounded up: whoever comes back after so many seconds finds that it is over.
+fn whole_seconds(length: Duration) -> u64 {
+    length.as_secs() + u64::from(length.subsec_nanos() > 0)
 }

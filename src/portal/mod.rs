@@ -21,7 +21,7 @@ mod introspect;
 mod login;
 mod logout;
 mod me;
-mod not_kept;
+pub mod not_kept;
 mod oauth;
 mod return_to;
 mod revoke;
@@ -149,7 +149,7 @@ pub async fn answer(
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match address {
         OwnAddress::Unknown => Err(Refusal::NoOwnAddress),
-        OwnAddress::Login if reads => login::page(gateway, &request, visit).await,
+        OwnAddress::Login if reads => login::page(gateway, &request, visit),
         OwnAddress::Login if request.method() == Method::POST => {
             login::sign_in(gateway, request, visit).await
         }

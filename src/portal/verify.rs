@@ -6,7 +6,10 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 
-use super::{OwnAddress, Visit};
+use super::{
+    OwnAddress, Visit,
+    not_kept::{self, Wanted},
+};
 use crate::{
     authenticate::Authentication,
     authorize::{Asked, Permit, authorize},
@@ -127,7 +130,17 @@ async fn decide(gateway: &Gateway, question: &Question, visit: Visit<'_>) -> Res
         own,
         client: visit.client,
     };
-    authorize(route, authentication, asked)
+    authorize(route, authentication, asked).map_err(|refusal| {
+        let wanted = Wanted {
+            method,
+            headers,
+            credentials: route.credentials,
+            client: visit.client,
+            request_id: visit.request_id,
+            now: visit.now,
+        };
+        not_kept::explained(gateway, refusal, wanted)
+    })
 }
 
 impl Question {

@@ -94,7 +94,8 @@ pub fn serve(
     shutdown: &Shutdown,
 ) -> Result<(), ServeError> {
     let most = gateway.server.limits.max_connections;
-    descriptors::make_room(most + ADMIN_CONNECTIONS);
+    let for_admin = gateway.admin.as_ref().map_or(0, |_| ADMIN_CONNECTIONS);
+    descriptors::make_room(most + for_admin);
     let permits = Arc::new(Semaphore::new(most));
     // The files of unix sockets go when the last worker has ended.
     let (sockets, for_admin, _files) = listeners.into_workers();

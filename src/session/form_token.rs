@@ -63,8 +63,13 @@ impl FormKey {
         genuine && issued <= now && now.since(issued) < VALID_FOR
     }
 
+    /// A MAC to be fed.
+    pub(super) fn hmac(&self) -> Hmac<Sha256> {
+        Hmac::new(&(**self.0.load()).into())
+    }
+
     fn mac(&self, browser: &BrowserId, issued: [u8; 8]) -> Vec<u8> {
-        let mut mac = Hmac::<Sha256>::new(&(**self.0.load()).into());
+        let mut mac = self.hmac();
         mac.update(browser.0.as_bytes());
         mac.update(&issued);
         mac.finalize().into_bytes().to_vec()

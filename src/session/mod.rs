@@ -26,6 +26,7 @@ pub mod lifetime;
 pub mod memory;
 pub mod near;
 pub mod redis;
+pub mod sign_in_mark;
 mod written;
 
 use file::FileStore;

@@ -281,9 +281,8 @@ async fn be_connected(
         Err(error) => error,
         Ok(opened) => {
             *said = None;
-            let _ = tried.try_send(());
             tracing::info!(store = shared.name, "the session store is connected");
-            listen(shared, listener, opened).await
+            listen(shared, listener, opened, tried).await
         }
     }
 }
@@ -306,7 +305,12 @@ async fn connect(shared: &Shared, listener: &Listener) -> Result<Opened, RedisEr
     Ok(opened)
 }
 
-async fn listen(shared: &Shared, listener: &Listener, mut opened: Opened) -> RedisError {
+async fn listen(
+    shared: &Shared,
+    listener: &Listener,
+    mut opened: Opened,
+    tried: &SyncSender<()>,
+) -> RedisError {
     let mut name = [0; 16];
     if let Err(error) = getrandom::fill(&mut name) {
         return io::Error::other(error).into();
@@ -347,6 +351,7 @@ async fn listen(shared: &Shared, listener: &Listener, mut opened: Opened) -> Red
             .trusted_until
             .store(shared.millis(until), Ordering::Release);
         shared.beats.send_replace(());
+        let _ = tried.try_send(());
     }
 }
 

@@ -107,6 +107,61 @@ async fn looking_keeps_nobody_signed_in_and_what_ended_is_taken_up_where_it_was(
 }
 
 #[tokio::test]
+async fn where_staying_is_not_possible_no_button_says_so() {
+    let upstream = app();
+    let (gateway, chromium) = opened(&upstream).await;
+    for _ in 0..28 {
+        gateway.advance(25 * MINUTE);
+        comes_to_say(&chromium, "").await;
+        chromium
+            .evaluate_async("fetch('/.auth/me').then(() => arguments[0]())")
+            .await;
+    }
+    // Of twelve hours twenty minutes are left.
+    gateway.advance(19 * MINUTE);
+    comes_to_say(&chromium, "Your session ends in 1 minute, whatever you do.").await;
+    let script = "const root = document.querySelector('portcullis-idle').shadowRoot; \
+                  return [root.querySelector('button') === null, root.querySelector('a').getAttribute('href')]";
+    assert_eq!(
+        chromium.evaluate(script).await,
+        serde_json::json!([true, "/.auth/login?return_to=%2Fpage%3Fx%3D1"])
+    );
+}
+
+#[tokio::test]
+async fn it_comes_back_where_an_app_takes_it_out_and_runs_once() {
+    let upstream = app();
+    let (gateway, chromium) = opened(&upstream).await;
+    let again = "const it = document.createElement('script'); it.src = '/.auth/idle.js'; \
+                 it.onload = () => arguments[0](); document.head.append(it)";
+    chromium.evaluate_async(again).await;
+    gateway.advance(29 * MINUTE);
+    comes_to_say(&chromium, "signed out in 1 minute").await;
+    assert_eq!(chromium.count("portcullis-idle").await, 1);
+    chromium
+        .evaluate("document.body.replaceWith(document.createElement('body'))")
+        .await;
+    let back = async { while chromium.count("portcullis-idle").await != 1 {} };
+    soon("the box", back).await;
+    // The page's own watch goes on.
+    let counts = async { while !said(&chromium).await.contains("seconds.") {} };
+    soon("fewer seconds", counts).await;
+}
+
+#[tokio::test]
+async fn whoever_never_signed_in_is_not_signed_out() {
+    let upstream = app();
+    let gateway = gateway().public("/", &upstream).tls().start().await;
+    let chromium = Chromium::start().await;
+    chromium.open(&format!("{}/page", gateway.base)).await;
+    chromium.sees("h1", "The app").await;
+    let looked = "document.dispatchEvent(new Event('visibilitychange')); \
+                  fetch('/.auth/me').then(() => setTimeout(arguments[0]))";
+    chromium.evaluate_async(looked).await;
+    assert_eq!(said(&chromium).await, "");
+}
+
+#[tokio::test]
 async fn everybody_can_read_it() {
     let upstream = app();
     let (gateway, chromium) = opened(&upstream).await;

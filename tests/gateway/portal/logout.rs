@@ -81,7 +81,7 @@ async fn a_browser_goes_to_the_login_page_and_a_program_gets_204_and_both_lose_t
         assert_eq!(header(&answer, "location"), location, "{what}");
         let cookies = set_cookies(&answer);
         assert!(
-            cookies.len() == 1 && cookies[0].starts_with(CLEARED),
+            cookies.len() == 2 && cookies[0].starts_with(CLEARED) && cookies[1].contains("-signed-in=; "),
             "{what}: {cookies:?}"
         );
         assert_eq!(answer.text().await.unwrap(), "", "{what}");

@@ -145,9 +145,9 @@ async fn signing_in_leads_back_to_a_page_of_this_host_and_nowhere_else() {
         assert_eq!(answer.status(), 303, "{wanted:?}");
         assert_eq!(header(&answer, "location"), leads_to, "{wanted:?}");
         assert!(
-            set_cookies(&answer)
-                .iter()
-                .all(|cookie| cookie.starts_with("portcullis=")),
+            set_cookies(&answer).iter().all(
+                |cookie| cookie.starts_with("portcullis=") || cookie.starts_with("portcullis-signed-in=")
+            ),
             "{wanted:?}"
         );
 

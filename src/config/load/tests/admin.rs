@@ -60,11 +60,6 @@ fn a_listener_that_others_can_reach_or_that_is_another_s_is_refused() {
             "this is the gateway itself, which listens on 127.0.0.1:9900",
             "name the address of the app; the two cannot share a port",
         ),
-        (
-            "[admin]\nlisten = \"127.0.0.1:9900\"\n«tokn» = 1",
-            "unknown key `tokn` in [admin]",
-            "did you mean `token`?",
-        ),
     ]);
     // Of a line with a secret nothing is shown.
     let said = shown(
