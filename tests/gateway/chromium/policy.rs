@@ -52,7 +52,10 @@ async fn whatever_gets_into_a_page_does_nothing() {
             "<img src='data:,' onerror='window.ran = true'>",
             "script-src-attr",
         ),
-        ("<svg onload='window.ran = true'></svg>", "script-src-attr"),
+        (
+            "<details open ontoggle='window.ran = true'></details>",
+            "script-src-attr",
+        ),
         (
             "<a id=planted href='javascript:window.ran = true'>",
             "script-src-elem",

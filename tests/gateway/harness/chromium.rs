@@ -110,6 +110,12 @@ impl Chromium {
         let driver = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities);
         let driver = driver.client(client.timeout(PATIENCE * 3).build().unwrap());
         let driver = driver.await.unwrap();
+        // Without a desk nothing gives its window the focus, without which no style of `:focus` applies.
+        let focused = json!({ "enabled": true });
+        let cdp = driver.cdp();
+        cdp.send_raw("Emulation.setFocusEmulationEnabled", focused)
+            .await
+            .unwrap();
         Self {
             driver,
             _chromedriver: chromedriver,
