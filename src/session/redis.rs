@@ -273,7 +273,11 @@ impl RedisStore {
             .arg(self.link.channel())
             .arg(session_ended(key.bytes()));
         match self.link.script::<Found>(&end).await {
-            Ok(found) => Ok(read(found).map(|found| known.unwrap_or_else(|| Arc::new(found)))),
+            Ok(found) => {
+                // Whoever asked for it while it was still there has remembered it again.
+                self.near.forget(key);
+                Ok(read(found).map(|found| known.unwrap_or_else(|| Arc::new(found))))
+            }
             Err(error) => {
                 self.link.owe(Owed::Session(key.bytes()));
                 Err(error)
